@@ -1,0 +1,74 @@
+package agent
+
+import "time"
+
+// Link states, as GET /status reports them.
+const (
+	Unlinked = "unlinked" // a way to link is offered, or will be
+	Linking  = "linking"  // a code is being exchanged, or a new link is being proven
+	Linked   = "linked"   // tokens are refreshed and handed out
+)
+
+// Ways to link a device; see Config.Method.
+const (
+	MethodCode = "code" // authorize URL and authorization code (RFC 6749 section 4.1, RFC 7636)
+	MethodCBL  = "cbl"  // Amazon's code-based linking, which resembles RFC 8628
+)
+
+// Status is what the agent tells everybody who may ask: people, the display
+// process, scripts. It holds no secret, ever. Its JSON form is part of the
+// contract: fields are added, none is renamed.
+//
+// AuthorizeURL, or UserCode and VerificationURI, are set while a link is
+// offered: unlinked, or during a relink, when State stays "linked".
+type Status struct {
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"` // why it is not linked, or what is going on; a sentence for people
+	Method string `json:"method,omitempty"`
+
+	AuthorizeURL    string     `json:"authorize_url,omitempty"`
+	UserCode        string     `json:"user_code,omitempty"`
+	VerificationURI string     `json:"verification_uri,omitempty"`
+	LinkPage        string     `json:"link_page,omitempty"`
+	LinkExpiresAt   *time.Time `json:"link_expires_at,omitempty"` // when UserCode ends
+	NextLinkAt      *time.Time `json:"next_link_at,omitempty"`    // when an unattended device offers its next code
+	PollSeconds     int        `json:"poll_seconds,omitempty"`    // how long "allowed" on the phone may take to arrive
+	CodePending     bool       `json:"code_pending,omitempty"`    // a code handed in has no outcome yet
+
+	Account      string     `json:"account,omitempty"`
+	Scopes       []string   `json:"scopes,omitempty"` // as granted, which may differ from those asked for
+	SerialNumber string     `json:"serial_number,omitempty"`
+	LinkedSince  *time.Time `json:"linked_since,omitempty"`
+	ExpiresAt    *time.Time `json:"expires_at,omitempty"`
+	NextRefresh  *time.Time `json:"next_refresh,omitempty"`
+
+	LastError   *Problem  `json:"last_error,omitempty"`
+	Displays    []Display `json:"displays,omitempty"`
+	Clock       Clock     `json:"clock"`
+	StoreWrites uint64    `json:"store_writes"` // writes to the state directory since the start
+	Version     string    `json:"version,omitempty"`
+}
+
+// Problem is the last thing that went wrong and has not been mended since.
+// Code is one word for programs, Message says what happened and Hint what to do.
+type Problem struct {
+	Code    string    `json:"code"`
+	Message string    `json:"message"`
+	Hint    string    `json:"hint,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// Display is what one display shows, as its process reported it.
+type Display struct {
+	Driver string `json:"driver"`
+	Device string `json:"device,omitempty"`
+	Shows  string `json:"shows,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+// Clock is what is known of the wall clock. It is only ever shown: no decision
+// depends on it.
+type Clock struct {
+	Synchronized bool  `json:"synchronized"`
+	SkewSeconds  int64 `json:"skew_seconds"` // Amazon's Date header less our time; 0 until an answer came
+}
