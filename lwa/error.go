@@ -1,0 +1,142 @@
+package lwa
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Kind is what a failed call means for the caller, and the only thing that
+// decides about what happens next.
+type Kind uint8
+
+const (
+	// Passing failures mend themselves: no network, an outage, a captive
+	// portal, an answer that nobody understands. Wait and try again.
+	Passing Kind = iota
+	// Configuration failures need a person at the configuration or at Amazon's
+	// console. Nothing is forgotten because of one.
+	Configuration
+	// Spent means that what was sent is no good any more: a code that was used
+	// or is too old, a code pair that ended, a refresh token that was revoked.
+	Spent
+	// Pending means that the person has not finished signing in (Poll only).
+	Pending
+	// SlowDown is Pending, and the interval must be doubled (Poll only).
+	SlowDown
+)
+
+// Error is a failed call to Amazon, classified once. It never holds any part
+// of an answer but the protocol's own error word, so it is safe to show.
+type Error struct {
+	Kind       Kind
+	Code       string        // the server's error word, or ours for failures without one: "network", "timeout", "clock", "not_oauth", "server"
+	Message    string        // what happened, for people
+	Hint       string        // what to do, where there is something
+	RetryAfter time.Duration // the least time to wait (RFC 9110 section 10.2.3), 1 s to 1 h; 0 if not said
+	Unsent     bool          // provably no byte of the request's body went out, so a code in it is as good as new
+	Date       time.Time     // the server's clock, from the Date header; zero without one
+}
+
+func (e *Error) Error() string {
+	if e.Hint == "" {
+		return e.Message
+	}
+	return e.Message + "; " + e.Hint
+}
+
+const (
+	deviceHint = `code-based linking wants a client id from the tab "Other devices and platforms" of Amazon's console; a client id from "Web settings" needs client_secret_file and method = "code"`
+	secretHint = `copy the client secret of this client id again from "Web settings" in Amazon's console into client_secret_file`
+)
+
+// refused classifies an OAuth error answer (RFC 6749 section 5.2, RFC 8628
+// section 3.5, and the words that only Amazon uses).
+func refused(status int, word, description string, what request) *Error {
+	e := &Error{Code: word}
+	switch word {
+	case "authorization_pending":
+		e.Kind, e.Message = Pending, "nobody has finished signing in yet"
+	case "slow_down":
+		e.Kind, e.Message = SlowDown, "asked too often"
+	case "invalid_grant", "invalid_code_pair", "expired_token", "access_denied":
+		e.Kind = Spent
+		e.Message, e.Hint = what.spent(word)
+	case "invalid_client", "unauthorized_client":
+		e.Kind, e.Message, e.Hint = Configuration, "Amazon does not know this client id and client secret", secretHint
+		if word == "unauthorized_client" || what == requestPair {
+			e.Message, e.Hint = "Amazon does not let this client id link in this way", deviceHint
+		}
+	case "invalid_request", "InvalidValue", "invalid_scope", "unsupported_grant_type":
+		e.Kind = Configuration
+		e.Message, e.Hint = malformed(word, description, what)
+		if what == requestExchange && strings.Contains(description, ": code") {
+			e.Kind, e.Message, e.Hint = Spent, "Amazon says that this is not a code", "scan the QR code again and copy the whole address"
+		}
+		if what == requestPoll && (strings.Contains(description, "device_code") || strings.Contains(description, "user_code")) {
+			e.Kind, e.Message, e.Hint = Spent, "the code on the screen is no longer valid", ""
+		}
+	default:
+		e.Kind, e.Message = Passing, fmt.Sprintf("the server answered %d %s", status, word)
+	}
+	if status >= 500 || status == http.StatusTooManyRequests {
+		e.Kind = Passing
+	}
+	return e
+}
+
+func malformed(word, description string, what request) (message, hint string) {
+	switch {
+	case strings.Contains(description, "client_secret"):
+		return "Amazon wants a client secret for this client id, so it is one from the tab \"Web settings\"", deviceHint
+	case strings.Contains(description, "client_id"):
+		return "Amazon does not know this client id", "copy client_id again from Amazon's console, without braces or blanks"
+	case strings.Contains(description, "redirect_uri"):
+		return "Amazon does not accept this redirect_uri", `enter redirect_uri under "Allowed Return URLs" in "Web settings" of Amazon's console, character for character`
+	case word == "invalid_scope":
+		return "Amazon does not accept these scopes for this client id", "check scopes and product_id"
+	default:
+		return fmt.Sprintf("the server refused the %s: %s", what, word), "check client_id, scopes and product_id against the server's console"
+	}
+}
+
+// unreachable classifies a request that got no HTTP answer.
+func unreachable(err error, host string, unsent bool) *Error {
+	e := &Error{Kind: Passing, Code: "network", Unsent: unsent}
+	cert, certErr := errors.AsType[x509.CertificateInvalidError](err)
+	verification, tlsErr := errors.AsType[*tls.CertificateVerificationError](err)
+	dns, dnsErr := errors.AsType[*net.DNSError](err)
+	netErr, isNet := errors.AsType[net.Error](err)
+	switch {
+	case certErr && cert.Reason == x509.Expired:
+		e.Code, e.Message = "clock", fmt.Sprintf("%s has a certificate that is not valid at this device's time", host)
+		e.Hint = "the clock is probably not set; it is tried again by itself"
+	case tlsErr:
+		e.Code, e.Message = "tls", fmt.Sprintf("%s did not prove who it is: %v", host, verification.Err)
+		e.Hint = "something between the device and Amazon answers in its place"
+	case dnsErr:
+		e.Message, e.Hint = fmt.Sprintf("cannot find %s: %s", host, cmp.Or(dns.Err, "no answer")), "check the network connection; it is tried again by itself"
+	case isNet && netErr.Timeout():
+		e.Code, e.Message, e.Hint = "timeout", host+" did not answer in time", "it is tried again by itself"
+	default:
+		e.Message, e.Hint = fmt.Sprintf("cannot reach %s: %v", host, root(err)), "check the network connection; it is tried again by itself"
+	}
+	return e
+}
+
+// root is the innermost error: "connection refused" without the addresses.
+func root(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
