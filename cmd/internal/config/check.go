@@ -1,0 +1,298 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lwa-agent/agent"
+	"lwa-agent/lwa"
+)
+
+const (
+	clientIDForm = "amzn1.application-oa2-client."
+	alexaScope   = "alexa:all"
+)
+
+// config takes every setting, reporting what is wrong with each.
+func (r *reader) config(env Env) Config {
+	c := Config{
+		ClientID:    r.text("client_id"),
+		RedirectURI: r.redirect(),
+		StateDir:    r.directory("state_dir", env("STATE_DIRECTORY"), defaultStateDir),
+		RuntimeDir:  r.directory("runtime_dir", env("RUNTIME_DIRECTORY"), defaultRuntimeDir),
+		Code:        lwa.NewSecret(strings.TrimSpace(r.text("code"))),
+		Device:      Device{ProductID: r.text("device.product_id"), SerialNumber: r.text("device.serial_number")},
+		Inbox:       Inbox{Paths: r.inbox()},
+		Refresh:     Refresh{BootSpread: r.spread()},
+		Displays:    r.displays(),
+		TokenFiles:  r.tokenFiles(),
+	}
+	c.ClientSecret = r.clientSecret(env)
+	c.Scopes = r.scopes(c.Device.ProductID)
+	c.Region = r.region()
+	c.Endpoints, c.AmazonEndpoints = r.endpoints(c.Region)
+	c.Method = r.method(c.AmazonEndpoints, c.ClientSecret)
+	r.complete(c)
+	r.clientID(c.ClientID, c.AmazonEndpoints)
+	if listen := r.text("link_page.listen"); listen != "" {
+		r.fault("link_page.listen", "this version has no link page yet", `remove listen, or write listen = ""`)
+	}
+	c.Warnings = r.warnings
+	return c
+}
+
+func (r *reader) clientID(id string, amazon bool) {
+	const again = `copy it again from the security profile in Amazon's developer console`
+	hex, isForm := strings.CutPrefix(id, clientIDForm)
+	switch {
+	case id == "":
+		r.missing("client_id", "client_id is missing", "copy it from the security profile in Amazon's developer console")
+	case !amazon:
+	case strings.ContainsAny(id, "{}<>\"'"):
+		r.fault("client_id", "client_id stands in braces or quotes that are not part of it", "remove them")
+	case strings.ContainsFunc(id, func(r rune) bool { return r == ' ' || r == '\u00a0' }):
+		r.fault("client_id", "client_id holds a blank", again)
+	case strings.HasPrefix(id, "amzn1.oa2-cs."):
+		r.fault("client_id", "client_id holds the client secret", "write the client id there, and the secret into the file that client_secret_file names")
+	case !isForm || len(hex) != 32 || strings.Trim(hex, "0123456789abcdefABCDEF") != "":
+		r.fault("client_id", "client_id is not "+clientIDForm+" and 32 hexadecimal digits", again)
+	}
+}
+
+func (r *reader) scopes(productID string) []string {
+	scopes := r.list("scopes")
+	if len(scopes) == 0 {
+		if productID != "" {
+			return []string{alexaScope}
+		}
+		return []string{"profile"}
+	}
+	for _, s := range scopes {
+		if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '\\' }) {
+			r.fault("scopes", fmt.Sprintf("scopes holds %q, which is no scope", s), `write each as a text of its own: scopes = ["profile", "postal_code"]`)
+		}
+	}
+	if slices.Contains(scopes, alexaScope) && productID == "" {
+		if _, set := r.values["device.product_id"]; set {
+			r.missing("device.product_id", "the scope alexa:all needs a product_id", "write the product's id of the Alexa developer console there")
+		} else {
+			r.fault("scopes", "the scope alexa:all needs a product_id", `write it below [device]: product_id = "…"`)
+		}
+	}
+	if productID != "" && !slices.Contains(scopes, alexaScope) {
+		r.warn("device.product_id", "product_id is not used without the scope alexa:all", "remove one or add the other")
+	}
+	return scopes
+}
+
+func (r *reader) region() string {
+	region := r.text("region")
+	if region == "" {
+		return "na"
+	}
+	if _, ok := lwa.RegionEndpoints(region); !ok {
+		r.fault("region", fmt.Sprintf("region %q is unknown", region), "write na (America), eu (Europe, Middle East, India) or fe (Japan, Australia, Singapore)")
+	}
+	return region
+}
+
+func (r *reader) method(amazon bool, secret lwa.Secret) string {
+	switch method := r.text("method"); method {
+	case agent.MethodCode, agent.MethodCBL:
+		return method
+	case "":
+		if amazon && secret.IsZero() {
+			return agent.MethodCBL
+		}
+	default:
+		r.fault("method", fmt.Sprintf("method %q is unknown", method), "write code (authorize URL) or cbl (code-based linking), or remove the line")
+	}
+	return agent.MethodCode
+}
+
+// redirect must equal an Allowed Return URL of the client byte for byte, so it
+// is never rewritten.
+func (r *reader) redirect() string {
+	text := r.text("redirect_uri")
+	if text == "" {
+		return defaultRedirect
+	}
+	u := r.address("redirect_uri", text)
+	if u != nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		r.fault("redirect_uri", "redirect_uri is plain http, which Amazon takes for localhost alone", "write https://, and the same in the Allowed Return URLs at Amazon")
+	}
+	return text
+}
+
+// endpoints returns where to link: Amazon's by region, or those of the file.
+func (r *reader) endpoints(region string) (e lwa.Endpoints, amazon bool) {
+	own := lwa.Endpoints{
+		Authorize: r.endpoint("authorize"), Token: r.endpoint("token"),
+		CodePair: r.endpoint("codepair"), Profile: r.endpoint("profile"),
+	}
+	if own == (lwa.Endpoints{}) {
+		e, _ = lwa.RegionEndpoints(region)
+		return e, true
+	}
+	if u, err := url.Parse(own.Token); err == nil && own.Profile == "" && strings.HasSuffix(strings.ToLower(u.Path), "/auth/o2/token") {
+		own.Profile = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/user/profile"}).String()
+	}
+	return own, false
+}
+
+func (r *reader) endpoint(name string) string {
+	path := "endpoints." + name
+	text := r.text(path)
+	if text == "" {
+		return ""
+	}
+	u := r.address(path, text)
+	if u != nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		r.fault(path, path+" is plain http to another machine, where everybody between could read the tokens", "write https://")
+	}
+	return text
+}
+
+// complete reports the addresses that the method needs and the file lacks.
+func (r *reader) complete(c Config) {
+	if c.AmazonEndpoints {
+		return
+	}
+	needed := []string{"authorize", "token"}
+	if c.Method == agent.MethodCBL {
+		needed = []string{"token", "codepair"}
+	}
+	for _, name := range needed {
+		if r.values["endpoints."+name].text == "" {
+			r.missing("endpoints."+name, fmt.Sprintf("endpoints.%s is missing, which method %q needs with a server of one's own", name, c.Method),
+				fmt.Sprintf("write %s below [endpoints], or remove them all for Amazon's", name))
+		}
+	}
+}
+
+// address reports a text that is no absolute http or https address.
+func (r *reader) address(path, text string) *url.URL {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		r.fault(path, path+" is not an address", "write all of it, as in https://host/path")
+	case strings.Contains(text, "#"):
+		r.fault(path, path+" has a fragment, which OAuth 2 forbids", "remove the # and what follows")
+	case u.User != nil:
+		r.fault(path, path+" holds a user or a password", "remove what stands before the @")
+	case strings.ContainsAny(text, " \u00a0"):
+		r.fault(path, path+" holds a blank", "remove it")
+	default:
+		return u
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// directory returns the setting at path, else the first of a colon-separated
+// list that systemd passed in, else the default.
+func (r *reader) directory(path, fromEnv, byDefault string) string {
+	text := r.text(path)
+	first, _, _ := strings.Cut(fromEnv, ":")
+	switch {
+	case text != "" && !filepath.IsAbs(text):
+		r.fault(path, fmt.Sprintf("%s %q is not absolute", path, text), "write the whole path, from the first /")
+	case text != "":
+		return filepath.Clean(text)
+	case filepath.IsAbs(first):
+		return filepath.Clean(first)
+	}
+	return byDefault
+}
+
+func (r *reader) inbox() []string {
+	paths := r.list("inbox.paths")
+	if len(paths) == 0 {
+		return []string{defaultInbox}
+	}
+	for i, p := range paths {
+		switch {
+		case !filepath.IsAbs(p):
+			r.fault("inbox.paths", fmt.Sprintf("the inbox %q is not absolute", p), "write the whole path, from the first /")
+		case filepath.Clean(p) == "/":
+			r.fault("inbox.paths", "the inbox is the whole file system", "name a directory for codes alone")
+		case slices.Contains(paths[:i], p):
+			r.fault("inbox.paths", fmt.Sprintf("the inbox %q is there twice", p), "remove one")
+		}
+	}
+	return paths
+}
+
+func (r *reader) spread() time.Duration {
+	const path = "refresh.boot_spread"
+	text := r.text(path)
+	if text == "" {
+		return defaultSpread
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		r.fault(path, fmt.Sprintf("%s %q is no duration", path, text), `write a number with its unit, as in "30s" or "5m"`)
+	case d < 0 || d > 24*time.Hour:
+		r.fault(path, fmt.Sprintf("%s %q is not between 0s and 24h", path, text), `write "30s", or "5m" for a fleet`)
+	}
+	return d
+}
+
+func (r *reader) displays() []Display {
+	var all []Display
+	for i := range r.count["display"] {
+		at := fmt.Sprintf("display[%d].", i)
+		d := Display{Driver: r.text(at + "driver"), Device: r.text(at + "device")}
+		if d.Driver == "" {
+			r.missing(at+"driver", "a [[display]] has no driver", `write one, as in driver = "terminal"`)
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+func (r *reader) tokenFiles() []TokenFile {
+	var all []TokenFile
+	for i := range r.count["token_file"] {
+		at := fmt.Sprintf("token_file[%d].", i)
+		f := TokenFile{Path: r.text(at + "path"), Mode: r.mode(at + "mode"), Group: r.text(at + "group")}
+		switch {
+		case f.Path == "":
+			r.missing(at+"path", "a [[token_file]] has no path", `write one, as in path = "/run/lwa-agent/access_token"`)
+		case !filepath.IsAbs(f.Path) || strings.HasSuffix(f.Path, "/"):
+			r.fault(at+"path", fmt.Sprintf("the token file %q is not an absolute path of a file", f.Path), "write the whole path, from the first / to the file's name")
+		case slices.ContainsFunc(all, func(g TokenFile) bool { return g.Path == f.Path }):
+			r.fault(at+"path", fmt.Sprintf("the token file %q is there twice", f.Path), "remove one")
+		}
+		if f.Mode&0o007 != 0 {
+			r.warn(at+"mode", fmt.Sprintf("the token file %s is open to everybody on this device", f.Path), `write mode = "0640" and a group`)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func (r *reader) mode(path string) os.FileMode {
+	text := r.text(path)
+	if text == "" {
+		return defaultTokenMode
+	}
+	bits, err := strconv.ParseUint(text, 8, 16)
+	if err != nil || bits > 0o777 || len(text) < 3 {
+		r.fault(path, fmt.Sprintf("%s %q is no file mode", lastKey(path), text), `write three octal digits after a 0, as in "0640"`)
+		return defaultTokenMode
+	}
+	return os.FileMode(bits)
+}

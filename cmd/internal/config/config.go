@@ -1,0 +1,227 @@
+// Package config reads lwa-agent's configuration file, TOML 1.0. It promises
+// that a mistake stops nothing silently: every problem of a file is reported at
+// once, with its line and its cure.
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"lwa-agent/lwa"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// DefaultPath is where the configuration is, unless --config says otherwise.
+const DefaultPath = "/etc/lwa-agent/config.toml"
+
+const (
+	defaultRuntimeDir = "/run/lwa-agent"
+	defaultStateDir   = "/var/lib/lwa-agent"
+	defaultInbox      = "/var/spool/lwa-agent/"
+	defaultRedirect   = "https://localhost:9745/authresponse"
+	defaultSpread     = 30 * time.Second
+	defaultTokenMode  = 0o640
+
+	maxSize = 64 << 10 // bytes of a configuration file, and of a client secret's
+)
+
+// Config is a whole and valid configuration: every default is filled in.
+type Config struct {
+	ClientID     string
+	ClientSecret lwa.Secret // zero for a public client
+	Scopes       []string
+	Region       string
+	RedirectURI  string
+	Method       string // agent.MethodCode or agent.MethodCBL
+	StateDir     string
+	RuntimeDir   string
+	Code         lwa.Secret // a code, or a whole redirect address, as it stands in the file
+	Device       Device
+	Inbox        Inbox
+	Refresh      Refresh
+	Displays     []Display
+	TokenFiles   []TokenFile
+
+	// Endpoints are those of [endpoints] where one is set there, else those of
+	// the region; AmazonEndpoints tells which.
+	Endpoints       lwa.Endpoints
+	AmazonEndpoints bool
+
+	// Warnings are things that work and that somebody should still hear about:
+	// one line each, in the form of a Problem.
+	Warnings []string
+}
+
+// Device is what Amazon is told about this device, with the scope alexa:all.
+type Device struct {
+	ProductID    string
+	SerialNumber string // empty: the agent makes one and keeps it
+}
+
+// Inbox is where codes may be dropped.
+type Inbox struct {
+	Paths []string // absolute; with a slash at the end a directory, else one file
+}
+
+// Refresh is how the tokens are kept fresh.
+type Refresh struct {
+	BootSpread time.Duration // after a boot, the first refresh waits a random part of this; 0 to 24 h
+}
+
+// Display is a display to draw on.
+type Display struct {
+	Driver string
+	Device string // empty: the driver's own default
+}
+
+// TokenFile is a file in which the access token is kept for programs that
+// cannot ask for it.
+type TokenFile struct {
+	Path  string
+	Mode  os.FileMode // permission bits only
+	Group string      // empty: the agent's own
+}
+
+// Env looks up an environment variable, "" where it is not set; os.Getenv is one.
+type Env func(name string) string
+
+// Problem is one thing that is wrong with a configuration file.
+type Problem struct {
+	File string
+	Line int    // from 1; 0 when it is not about a line
+	What string // what is wrong
+	Cure string // what to do
+}
+
+// Error returns "FILE:LINE: what is wrong; what to do", on one line.
+func (p *Problem) Error() string {
+	if p.Line == 0 {
+		return fmt.Sprintf("%s: %s; %s", p.File, p.What, p.Cure)
+	}
+	return fmt.Sprintf("%s:%d: %s; %s", p.File, p.Line, p.What, p.Cure)
+}
+
+// Load reads the configuration file path for the daemon. Its error joins a
+// *Problem for each thing that is wrong, in the order of their lines.
+func Load(path string, env Env) (Config, error) {
+	text, err := readRegular(path)
+	if err != nil {
+		return Config{}, &Problem{File: path, What: "the configuration cannot be read: " + reason(err), Cure: cureOfRead(path, err, "write it, with client_id at least")}
+	}
+	return Parse(path, text, env)
+}
+
+// Parse is Load for a text that is already read; name is what problems call
+// it. It looks at the file of the client secret.
+func Parse(name string, text []byte, env Env) (Config, error) {
+	text = trimBOM(text)
+	d, problem := readDocument(name, text)
+	if problem != nil {
+		return Config{}, problem
+	}
+	r := &reader{document: d, file: name, bad: map[string]bool{}}
+	r.unknown()
+	c := r.config(env)
+	if len(r.problems) == 0 {
+		return c, nil
+	}
+	slices.SortStableFunc(r.problems, func(a, b *Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.What, b.What))
+	})
+	var all []error
+	for _, p := range r.problems {
+		all = append(all, p)
+	}
+	return Config{}, errors.Join(all...)
+}
+
+// RuntimeDir returns the directory of the agent's sockets according to the
+// configuration file path, for the commands that only want to talk to the
+// agent: a faulty, missing or unreadable file gives the default. It never looks
+// at the environment, which is another program's as often as not.
+func RuntimeDir(path string) string {
+	text, err := readRegular(path)
+	if err != nil {
+		return defaultRuntimeDir
+	}
+	return runtimeDir(text)
+}
+
+func runtimeDir(text []byte) string {
+	var top struct {
+		RuntimeDir any `toml:"runtime_dir"`
+	}
+	text = trimBOM(text)
+	if err := toml.Unmarshal(text, &top); err != nil {
+		// The line may still be good where another is not.
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(strings.TrimSpace(line), "[") {
+				break
+			}
+			if strings.Contains(line, "runtime_dir") && toml.Unmarshal([]byte(line), &top) == nil && top.RuntimeDir != nil {
+				break
+			}
+		}
+	}
+	if dir, ok := top.RuntimeDir.(string); ok && filepath.IsAbs(dir) && !hasControl(dir) {
+		return filepath.Clean(dir)
+	}
+	return defaultRuntimeDir
+}
+
+// readRegular reads a file of at most maxSize bytes. Anything but a regular
+// file is refused before it is opened: a FIFO would be waited for, for ever.
+func readRegular(path string) ([]byte, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	if st.Size() > maxSize {
+		return nil, errTooLarge
+	}
+	return os.ReadFile(path)
+}
+
+var (
+	errNotRegular = errors.New("it is no regular file")
+	errTooLarge   = errors.New("it is larger than 64 KiB")
+)
+
+// reason is err without the path, which the message has already.
+func reason(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return err.Error()
+}
+
+func cureOfRead(path string, err error, missing string) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return missing
+	case errors.Is(err, fs.ErrPermission):
+		return "let the agent's group read it: chgrp lwa-agent " + path + " && chmod 0640 " + path
+	default:
+		return "put a readable text file there"
+	}
+}
+
+// trimBOM removes the mark that Windows' Notepad puts before a text.
+func trimBOM(text []byte) []byte {
+	const bom = "\ufeff"
+	if len(text) >= len(bom) && string(text[:len(bom)]) == bom {
+		return text[len(bom):]
+	}
+	return text
+}
