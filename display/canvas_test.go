@@ -1,0 +1,179 @@
+package display_test
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwa-agent/display"
+	"lwa-agent/display/displaytest"
+)
+
+// sheet is a display.Drawer that keeps its picture.
+type sheet struct {
+	*image.Gray
+	draws int
+}
+
+func newSheet(width, height int) *sheet {
+	return &sheet{Gray: image.NewGray(image.Rect(0, 0, width, height))}
+}
+
+func (s *sheet) String() string { return "sheet" }
+func (s *sheet) Halt() error    { return nil }
+func (s *sheet) Draw(dst image.Rectangle, src image.Image, at image.Point) error {
+	s.draws++
+	draw.Draw(s.Gray, dst, src, at, draw.Src)
+	return nil
+}
+
+// seen is the picture as a camera sees it: with the black bezel of the panel
+// round it, and a few pixels for each of the panel's.
+func seen(picture *image.Gray) *image.Gray {
+	const scale, bezel = 3, 40
+	b := picture.Bounds()
+	out := image.NewGray(image.Rect(0, 0, b.Dx()*scale+2*bezel, b.Dy()*scale+2*bezel))
+	for y := range b.Dy() * scale {
+		row := out.Pix[out.PixOffset(bezel, y+bezel):]
+		for x, v := range picture.Pix[picture.PixOffset(0, y/scale):][:b.Dx()] {
+			copy(row[x*scale:], []byte{v, v, v})
+		}
+	}
+	return out
+}
+
+func TestPanelsShowCodesThatPhonesRead(t *testing.T) {
+	for _, want := range []struct {
+		width, height int
+		screen        display.Screen
+		shows         string
+	}{
+		{128, 32, pair(), "text: code-pair URL needs 37x37 pixels, this display has 128x32"},
+		{128, 64, pair(), "QR of the code-pair URL, version 3-M"},
+		{128, 64, offer(t, 354), "text: authorize URL needs 73x73 pixels, this display has 128x64"},
+		{250, 122, pair(), "QR of the code-pair URL, version 3-M"},
+		{250, 122, offer(t, 469), "QR of the authorize URL, version 15-L"},
+		{122, 250, offer(t, 469), "QR of the authorize URL, version 15-L"},
+		{200, 200, offer(t, 469), "QR of the authorize URL, version 15-L"},
+		{480, 320, offer(t, 469), "QR of the authorize URL, version 15-L"},
+		{480, 320, pair(), "QR of the code-pair URL, version 3-M"},
+		{800, 480, offer(t, 354), "QR of the authorize URL, version 12-L"},
+	} {
+		t.Run(fmt.Sprintf("%s at %dx%d", want.screen.Payloads[0].Name, want.width, want.height), func(t *testing.T) {
+			panel := newSheet(want.width, want.height)
+			shows, err := display.NewCanvas(panel).Draw(want.screen)
+			if err != nil || shows != want.shows {
+				t.Errorf("status would say %q (%v), want %q", shows, err, want.shows)
+			}
+			if !strings.HasPrefix(shows, "QR of the ") {
+				return
+			}
+			got, err := displaytest.DecodeQR(seen(panel.Gray))
+			if err != nil || got != want.screen.Payloads[0].Text {
+				t.Errorf("a phone reads %q (%v), want %q", got, err, want.screen.Payloads[0].Text)
+			}
+		})
+	}
+}
+
+func TestPictureIsBlackOnWhite(t *testing.T) {
+	for _, s := range []display.Screen{pair(), offer(t, 469), {Kind: display.Linked, Title: "Linked"}} {
+		panel := newSheet(480, 320)
+		if _, err := display.NewCanvas(panel).Draw(s); err != nil {
+			t.Fatal(err)
+		}
+		dark := 0
+		for _, v := range panel.Pix {
+			switch v {
+			case 0:
+				dark++
+			case 0xff:
+			default:
+				t.Fatalf("a pixel is %#x: on a panel of one bit it would be anything", v)
+			}
+		}
+		if dark == 0 || dark > len(panel.Pix)/2 {
+			t.Errorf("%q: %d of %d pixels are black, want some and fewer than half", s.Title, dark, len(panel.Pix))
+		}
+	}
+}
+
+func TestPictureStaysUntilTheScreenChanges(t *testing.T) {
+	panel := newSheet(250, 122)
+	canvas := display.NewCanvas(panel)
+	for range 3 {
+		if _, err := canvas.Draw(pair()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if panel.draws != 1 {
+		t.Errorf("drawn %d times for one screen; e-paper flickers for seconds each time", panel.draws)
+	}
+	if err := canvas.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range panel.Pix {
+		if v != (color.Gray{0xff}).Y {
+			t.Fatal("something is left after Close: e-paper would show the code for years")
+		}
+	}
+}
+
+func TestPNGIsReplacedAtOnceAndForEverybodyToRead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "link.png")
+	d, err := display.OpenPNG(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []display.Screen{pair(), offer(t, 469)} {
+		if _, err := d.Draw(s); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := displaytest.DecodeQR(readPNG(t, path)); err != nil || got != s.Payloads[0].Text {
+			t.Errorf("the picture reads %q (%v), want %q", got, err, s.Payloads[0].Text)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Mode() != 0o644 {
+			t.Errorf("mode %v (%v), want -rw-r--r--", info.Mode(), err)
+		}
+	}
+	names, err := fs.Glob(os.DirFS(dir), "*")
+	if err != nil || len(names) != 1 {
+		t.Errorf("in the directory: %q (%v), want the picture alone", names, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := displaytest.DecodeQR(readPNG(t, path)); err == nil {
+		t.Errorf("after Close the picture still reads %q", got)
+	}
+}
+
+func TestPNGWithoutDirectorySaysSo(t *testing.T) {
+	_, err := display.OpenPNG(filepath.Join(t.TempDir(), "missing", "link.png"))
+	if err == nil || !strings.Contains(err.Error(), "the directory for ") {
+		t.Errorf("got %v, want an error that names the directory", err)
+	}
+}
+
+func readPNG(t *testing.T, path string) image.Image {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	picture, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return picture
+}

@@ -1,0 +1,95 @@
+package displaytest
+
+import (
+	"fmt"
+	"image"
+	"image/draw"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
+)
+
+// DecodeQR reads the QR code in a picture, as a phone that takes only dark on
+// light does.
+func DecodeQR(picture image.Image) (string, error) {
+	b := picture.Bounds()
+	grey, ok := picture.(*image.Gray)
+	if !ok || grey.Stride != b.Dx() {
+		grey = image.NewGray(b)
+		draw.Draw(grey, b, picture, b.Min, draw.Src)
+	}
+	source, err := gozxing.NewPlanarYUVLuminanceSource(grey.Pix, b.Dx(), b.Dy(), 0, 0, b.Dx(), b.Dy(), false)
+	if err != nil {
+		return "", fmt.Errorf("preparing the picture for the decoder: %w", err)
+	}
+	hints := map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true}
+	var failure error
+	for _, binarizer := range []gozxing.Binarizer{
+		gozxing.NewHybridBinarizer(source), gozxing.NewGlobalHistgramBinarizer(source),
+	} {
+		bitmap, err := gozxing.NewBinaryBitmap(binarizer)
+		if err != nil {
+			return "", fmt.Errorf("preparing the picture for the decoder: %w", err)
+		}
+		result, err := qrcode.NewQRCodeReader().Decode(bitmap, hints)
+		if err == nil {
+			return result.GetText(), nil
+		}
+		failure = err
+	}
+	return "", fmt.Errorf("no QR code can be read: %w", failure)
+}
+
+// decodable is the number of pixels per module that a good camera gives.
+const decodable = 4
+
+// DecodeTerminal reads the QR code that output leaves on a terminal of that
+// size, with a dark theme and with a light one.
+func DecodeTerminal(output []byte, columns, rows int) (string, error) {
+	picture, err := Replay(output, columns, rows)
+	if err != nil {
+		return "", err
+	}
+	dark, err := DecodeQR(picture.Image(Dark(), decodable))
+	if err != nil {
+		return "", fmt.Errorf("in a dark theme: %w", err)
+	}
+	light, err := DecodeQR(picture.Image(Light(), decodable))
+	if err != nil {
+		return "", fmt.Errorf("in a light theme: %w", err)
+	}
+	if dark != light {
+		return "", fmt.Errorf("a dark theme gives %q, a light one %q", dark, light)
+	}
+	return dark, nil
+}
+
+// NeedTool skips the test, and says so, when a program is not installed. With
+// CI=true in the environment the test fails instead: there, everything is
+// tested.
+func NeedTool(t testing.TB, program, debianPackage string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing; install the package %s", program, debianPackage)
+	}
+	t.Skipf("NOT TESTED: %s is missing; install the package %s", program, debianPackage)
+}
+
+// Zbarimg reads the QR codes in the picture file path with zbarimg, a decoder
+// in C that has nothing in common with any of ours.
+func Zbarimg(t testing.TB, path string) string {
+	t.Helper()
+	NeedTool(t, "zbarimg", "zbar-tools")
+	out, err := exec.CommandContext(t.Context(), "zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", path).CombinedOutput()
+	if err != nil {
+		t.Fatalf("zbarimg reads no QR code from %s: %v\n%s", path, err, out)
+	}
+	return strings.TrimSuffix(string(out), "\n")
+}

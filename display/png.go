@@ -1,0 +1,62 @@
+package display
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"os"
+	"path/filepath"
+)
+
+// Size in pixels of the picture that OpenPNG writes: that of the common 3.5 inch
+// panels, and large enough for the codes of this program.
+const (
+	pngWidth  = 480
+	pngHeight = 320
+)
+
+// OpenPNG shows screens in the file path, 480x320 pixels and readable by
+// everybody: for a web page, a picture frame, a panel with a driver of its own.
+// Each picture replaces the one before at once, so that nobody reads half of
+// one. Its directory must exist.
+func OpenPNG(path string) (*Canvas, error) {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("the directory for %s: %w", path, err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s is no directory, so %s cannot be written", dir, path)
+	}
+	return NewCanvas(pngFile{path: path, picture: image.NewGray(image.Rect(0, 0, pngWidth, pngHeight))}), nil
+}
+
+// pngFile is a display.Drawer that keeps its picture in a file.
+type pngFile struct {
+	path    string
+	picture *image.Gray
+}
+
+func (p pngFile) String() string          { return p.path }
+func (p pngFile) Halt() error             { return nil }
+func (p pngFile) ColorModel() color.Model { return color.GrayModel }
+func (p pngFile) Bounds() image.Rectangle { return p.picture.Bounds() }
+
+func (p pngFile) Draw(dst image.Rectangle, src image.Image, at image.Point) error {
+	draw.Draw(p.picture, dst, src, at, draw.Src)
+	f, err := os.CreateTemp(filepath.Dir(p.path), "."+filepath.Base(p.path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(png.Encode(f, p.picture), f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), p.path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
