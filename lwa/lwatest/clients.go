@@ -62,9 +62,9 @@ type Client struct {
 func DefaultClients() []Client {
 	return []Client{
 		{ID: WebClientID, Kind: Web, Secret: WebClientSecret, ReturnURLs: []string{ReturnURL}, Name: "Kitchen radio"},
-		{ID: PublicClientID, Kind: WebPublic, ReturnURLs: []string{ReturnURL}, Name: "Kitchen radio (public)"},
-		{ID: MobileClientID, Kind: Mobile, ReturnURLs: []string{ReturnURL}, Name: "Kitchen radio (mobile)"},
-		{ID: DeviceClientID, Kind: Device, Name: "Kitchen radio (device)"},
+		{ID: PublicClientID, Kind: WebPublic, ReturnURLs: []string{ReturnURL}, Name: "Kitchen radio"},
+		{ID: MobileClientID, Kind: Mobile, ReturnURLs: []string{ReturnURL}, Name: "Kitchen radio"},
+		{ID: DeviceClientID, Kind: Device, Name: "Kitchen radio"},
 	}
 }
 

@@ -84,7 +84,7 @@ func TestWholeAnswersCanBeWrongInManyWays(t *testing.T) {
 			return strings.HasPrefix(g.str("access_token"), "Atza|") && g.str("ACCESS_TOKEN") == "not-the-token"
 		}},
 		{lwatest.PlainText(), 200, "text/plain; charset=utf-8", func(g reply) bool { return strings.HasPrefix(g.str("access_token"), "Atza|") }},
-		{lwatest.Huge(), 200, "application/json;charset=UTF-8", func(g reply) bool { return len(g.text) > 64<<20 }},
+		{lwatest.Huge(), 200, "application/json;charset=UTF-8", func(g reply) bool { return g.size > 64<<20 }},
 	} {
 		t.Run(c.fault.Name, func(t *testing.T) {
 			overBoth(t, lwatest.Options{}, func(t *testing.T, w *wire) {

@@ -73,7 +73,7 @@ func wants(scopes []string) []string {
 	for _, scope := range scopes {
 		switch scope {
 		case "alexa:all":
-			out = append(out, "Use Alexa on this device")
+			out = append(out, "The use of Alexa on this device")
 		case "profile":
 			out = append(out, "Your name and e-mail address")
 		case "profile:user_id":

@@ -76,7 +76,7 @@ func TestPairPageTakesTheCodeTypedOrFromTheAddress(t *testing.T) {
 		pair := w.codePair(lwatest.DeviceClientID)
 		code := pair.str("user_code")
 		typed := "/us/code?cbl-code=+" + strings.ToLower(code[:3]) + "+" + code[3:]
-		w.wantPage(w.get(typed), http.StatusOK, "Kitchen radio (device) asks", code, "Ada", "device 0042")
+		w.wantPage(w.get(typed), http.StatusOK, "Kitchen radio asks", code, "Ada", "device 0042")
 		w.wantPage(w.press(typed, "other"), http.StatusBadRequest)
 		w.want(w.poll(pair), http.StatusBadRequest, "authorization_pending")
 		w.wantPage(w.press(typed, "allow"), http.StatusOK, "Success!", "now linked to this account", "Ada")

@@ -2,6 +2,7 @@ package lwatest_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -126,6 +127,24 @@ func TestManyClientsAtOnce(t *testing.T) {
 		wg.Wait()
 		if n := w.sim.Count(lwatest.Exchange); n != 20 {
 			t.Errorf("counted %d exchanges, want 20", n)
+		}
+	})
+}
+
+func FuzzWhateverIsSentGetsAnAnswer(f *testing.F) {
+	for _, path := range []string{"/ap/oa", "/us/code", "/auth/o2/token", "/auth/O2/create/codepair", "/auth/o2/tokeninfo", "/user/profile", "/"} {
+		f.Add("POST", path, "client_id="+lwatest.WebClientID, formType, "grant_type=refresh_token&refresh_token=%zz&press=allow")
+	}
+	f.Add("GET", "/ap/oa", strings.TrimPrefix(authorizeURL(lwatest.WebClientID), "https://www.amazon.com/ap/oa?"), "", "")
+	f.Fuzz(func(t *testing.T, method, path, query, contentType, body string) {
+		w := direct(t, lwatest.Options{})
+		req := &http.Request{Method: method, URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(strings.NewReader(body))}
+		got, err := w.do(req)
+		if err != nil || got.status < 200 || got.status > 499 {
+			t.Errorf("answer is %d, %v; whatever a client sends, only a fault may make a server error", got.status, err)
+		}
+		if method != http.MethodPost && w.sim.Count(lwatest.Exchange, lwatest.Refresh, lwatest.Poll) != 0 {
+			t.Error("a token request was read that was no POST")
 		}
 	})
 }

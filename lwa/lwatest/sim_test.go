@@ -56,7 +56,8 @@ func overBoth(t *testing.T, o lwatest.Options, story func(t *testing.T, w *wire)
 type reply struct {
 	status int
 	header http.Header
-	text   string
+	text   string // its first MiB
+	size   int64
 	fields map[string]any
 }
 
@@ -84,8 +85,12 @@ func (w *wire) do(req *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	r := reply{status: resp.StatusCode, header: resp.Header, text: string(text)}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return reply{}, err
+	}
+	rest, err := io.Copy(io.Discard, resp.Body)
+	r := reply{status: resp.StatusCode, header: resp.Header, text: string(text), size: int64(len(text)) + rest}
 	_ = json.Unmarshal(text, &r.fields) // some answers are meant to be no JSON
 	return r, err
 }
