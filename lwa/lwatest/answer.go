@@ -1,13 +1,12 @@
 package lwatest
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
-
-	"crypto/rand"
 )
 
 // answer is what goes back, if anything does.
@@ -18,7 +17,6 @@ type answer struct {
 	pad    int64 // so many letters a after the body
 	delay  time.Duration
 	broken Break
-	cause  func(*http.Request) error // of an Unsendable
 }
 
 // Refusal is an error body of the token and code pair endpoints.

@@ -203,10 +203,10 @@ func (s *Sim) unsentError(b Break, r *http.Request) error {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(r.URL.Scheme)]
 	}
-	switch b {
-	case NoSuchHost:
+	if b == NoSuchHost {
 		return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
-	case CertificateTooNew:
+	}
+	if b == CertificateTooNew {
 		s.mu.Lock()
 		now := s.opts.Now()
 		s.mu.Unlock()
@@ -219,8 +219,7 @@ func (s *Sim) unsentError(b Break, r *http.Request) error {
 				Detail: fmt.Sprintf("current time %s is before %s", now.Format(time.RFC3339), from.Format(time.RFC3339)),
 			},
 		}
-	default:
-		n, _ := strconv.Atoi(port)
-		return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: n}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	}
+	n, _ := strconv.Atoi(port)
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: n}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }

@@ -82,25 +82,25 @@ func (s *Sim) read(r *http.Request, raw []byte) incoming {
 		in.scheme = "http"
 	}
 	kinds := kindsAt(r.URL.Path)
-	switch kinds[0] {
-	case Authorize, PairPage:
-		in.kind = kinds[0]
+	switch first := kinds[0]; {
+	case first == Authorize, first == PairPage:
+		in.kind = first
 		in.form, _ = s.decode(r.URL.RawQuery, "the address")
 		if r.Method == http.MethodPost {
 			in.kind = kinds[1]
 			pressed, _ := s.decode(string(raw), "the page's form")
 			in.press = pressed.get("press")
 		}
-	case TokenInfo, Profile:
-		in.kind = kinds[0]
+	case first == TokenInfo, first == Profile:
+		in.kind = first
 		in.form, _ = s.decode(r.URL.RawQuery, "the address")
 		if r.Method != http.MethodGet {
 			s.violation("%s by %s, not GET", in.kind, r.Method)
 			in.bad = refuse(Malformed)
 		}
-	case Exchange, CodePair:
+	case first == Exchange, first == CodePair:
 		in.form, in.bad = s.post(r, raw)
-		in.kind = kinds[0]
+		in.kind = first
 		if in.kind == Exchange {
 			in.kind = grantKind(in.form.get("grant_type"))
 		}

@@ -94,9 +94,9 @@ func TestPairEndsByTimeOrByCancel(t *testing.T) {
 			w.want(w.poll(pair), http.StatusBadRequest, c.denied)
 
 			pair = w.codePair(lwatest.DeviceClientID)
-			time.Sleep(10*time.Minute - 1)
+			time.Sleep(10*time.Minute - time.Nanosecond)
 			w.want(w.poll(pair), http.StatusBadRequest, "authorization_pending")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			w.want(w.poll(pair), http.StatusBadRequest, c.expired)
 			if err := w.sim.AllowPair(pair.str("user_code")); err == nil {
 				t.Error("an expired pair could be allowed")
@@ -114,7 +114,7 @@ func TestStrictPollingSlowsDownAndInsists(t *testing.T) {
 		w := direct(t, lwatest.Options{StrictPolling: true, PairInterval: 5 * time.Second})
 		pair := w.codePair(lwatest.DeviceClientID)
 		w.want(w.poll(pair), http.StatusBadRequest, "authorization_pending")
-		time.Sleep(5*time.Second - 1)
+		time.Sleep(5*time.Second - time.Nanosecond)
 		w.want(w.poll(pair), http.StatusBadRequest, "slow_down")
 		time.Sleep(5 * time.Second)
 		w.want(w.poll(pair), http.StatusBadRequest, "slow_down")

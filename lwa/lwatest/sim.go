@@ -15,7 +15,6 @@ package lwatest
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
@@ -230,14 +229,10 @@ func (s *Sim) dispatch(in incoming, rec *Request) answer {
 		return s.profile(in)
 	case Other, Unsent:
 	}
-	if isTokenPath(in.url.Path) {
+	if kindsAt(in.url.Path)[0] == Exchange {
 		return s.otherGrant(in.form)
 	}
 	return page(http.StatusNotFound, "notfound", nil)
-}
-
-func isTokenPath(path string) bool {
-	return strings.EqualFold(path, "/auth/o2/token")
 }
 
 // violation records what a careful server would object to. It must hold no

@@ -3,6 +3,7 @@ package lwatest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -52,15 +53,14 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := wait(ctx, a.delay); err != nil {
 		return nil, err
 	}
-	switch a.broken {
-	case Reset:
+	if a.broken == Reset {
 		return nil, errReset()
-	case Silence:
+	}
+	if a.broken == Silence {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
-	default:
-		return a.response(r), nil
 	}
+	return a.response(r), nil
 }
 
 func errReset() error {
@@ -139,21 +139,17 @@ func (b *wireBody) Read(p []byte) (int, error) {
 	default:
 	}
 	n, err := b.rest.Read(p)
-	if err != io.EOF { //nolint:errorlint // io.Reader's end is io.EOF itself
+	if b.broken == CutOff && errors.Is(err, io.EOF) {
+		return n, io.ErrUnexpectedEOF
+	}
+	if b.broken != Stall || !errors.Is(err, io.EOF) {
 		return n, err
 	}
-	switch b.broken {
-	case CutOff:
-		return n, io.ErrUnexpectedEOF
-	case Stall:
-		select {
-		case <-b.ctx.Done():
-			return n, context.Cause(b.ctx)
-		case <-b.closed:
-			return n, http.ErrBodyReadAfterClose
-		}
-	default:
-		return n, io.EOF
+	select {
+	case <-b.ctx.Done():
+		return n, context.Cause(b.ctx)
+	case <-b.closed:
+		return n, http.ErrBodyReadAfterClose
 	}
 }
 
@@ -178,14 +174,15 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if wait(r.Context(), a.delay) != nil {
 		return
 	}
-	switch a.broken {
-	case Reset:
+	if a.broken == Reset {
 		reset(w)
-	case Silence:
-		<-r.Context().Done()
-	default:
-		a.write(w, r)
+		return
 	}
+	if a.broken == Silence {
+		<-r.Context().Done()
+		return
+	}
+	a.write(w, r)
 }
 
 func (a answer) write(w http.ResponseWriter, r *http.Request) {
