@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/sys/unix"
+)
+
+// printablePath is a path for people. A stranger chose the name, and it goes
+// to terminals and logs.
+func printablePath(path string) string {
+	if strings.ContainsFunc(path, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) {
+		return strconv.QuoteToGraphic(path)
+	}
+	return path
+}
+
+// shellWord is a path that can be pasted into a shell, as root, whoever made
+// the name up.
+func shellWord(path string) string {
+	special := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("/._-+,@%", r)
+	}
+	switch {
+	case printablePath(path) != path:
+		return "FILE"
+	case path != "" && !strings.ContainsFunc(path, special):
+		return path
+	default:
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+}
+
+// ownGroup names the group that a dropped file has to be readable for.
+func ownGroup() string {
+	gid := strconv.Itoa(os.Getegid())
+	if g, err := user.LookupGroupId(gid); err == nil {
+		return g.Name
+	}
+	return gid
+}
+
+func ownUser() string {
+	uid := strconv.Itoa(os.Geteuid())
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
+}
+
+// packagedSpool is the directory that the package's tmpfiles.d makes.
+const packagedSpool = "/var/spool/lwa-agent"
+
+func missingDirMessage(err error) string {
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return "the directory for dropped codes does not exist"
+	case errors.Is(err, unix.ENOTDIR):
+		return "the path for dropped codes is not a directory"
+	case errors.Is(err, unix.EACCES):
+		return "the directory for dropped codes cannot be read"
+	default:
+		return fmt.Sprintf("the directory for dropped codes cannot be read: %v", err)
+	}
+}
+
+func missingDirHint(dir string, err error) string {
+	group, word := shellWord(ownGroup()), shellWord(dir)
+	switch {
+	case dir == packagedSpool:
+		return "systemd-tmpfiles --create"
+	case errors.Is(err, unix.ENOENT):
+		return fmt.Sprintf("install -d -m 3770 -o %s -g %s %s", shellWord(ownUser()), group, word)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Sprintf("chgrp %s %s && chmod g+rwx %[2]s", group, word)
+	default:
+		return "correct [inbox] paths in the configuration, or mend " + printablePath(dir)
+	}
+}
