@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"time"
+
+	"lwa-agent/lwa"
+)
+
+// event is everything that happens to the machine. The types are a closed sum
+// with comparable values.
+//
+//sumtype:decl
+type event interface{ isEvent() }
+
+type (
+	// ticked: a deadline came, or 30 s passed.
+	ticked struct {
+		synchronized bool      // whether something keeps the wall clock right
+		epoch        time.Time // the wall clock's idea of uptime 0
+	}
+
+	// answered: a call to Amazon ended. Which kind it was the machine knows;
+	// an answer with another number than the call in flight is dropped.
+	answered struct {
+		call    uint64
+		sent    time.Duration // uptime when the call began: a token's life counts from here
+		token   lwa.Token
+		pair    lwa.Pair
+		account string
+		err     *lwa.Error
+		skew    int64 // seconds, with dated
+		dated   bool
+	}
+
+	// saved: the record of the last save effect is on the disk, or why not.
+	saved struct {
+		problem string // empty: it is there
+		writes  uint64
+	}
+
+	// codePosted: a program or a person handed a text in; wants a reply.
+	codePosted struct {
+		question uint64
+		drop     lwa.Drop
+	}
+	// codeDropped: a file holds a code. Repeated until the file is gone.
+	codeDropped struct {
+		drop lwa.Drop
+		file droppedFile
+	}
+	// inboxChecked: what the inbox could not take; zero values: all is well.
+	inboxChecked struct {
+		refused refusal
+		trouble refusal
+	}
+
+	// taken: a take effect ended; trouble tells what it could not do.
+	taken struct{ trouble refusal }
+
+	// tokenAsked: a program wants a token and the published one will not do.
+	tokenAsked struct {
+		question uint64
+		minValid time.Duration
+		patience time.Duration // how long it waits for a better one
+	}
+	// tokenRefused: an API refused this token.
+	tokenRefused struct{ token lwa.Secret }
+
+	relinkAsked    struct{ question uint64 } // wants a reply
+	relinkCanceled struct{ question uint64 } // wants a reply
+	unlinkAsked    struct{ question uint64 } // wants a reply
+
+	// attended: a person is here, or the device was just switched on.
+	attended struct{}
+	// networkChanged: an address or a route came or went.
+	networkChanged struct{}
+
+	// configured: the configuration was read again.
+	configured struct{ settings settings }
+	// configBroken: the configuration changed and is wrong; the old one stays.
+	configBroken struct{ message string }
+)
+
+func (ticked) isEvent()         {}
+func (answered) isEvent()       {}
+func (saved) isEvent()          {}
+func (codePosted) isEvent()     {}
+func (codeDropped) isEvent()    {}
+func (inboxChecked) isEvent()   {}
+func (taken) isEvent()          {}
+func (tokenAsked) isEvent()     {}
+func (tokenRefused) isEvent()   {}
+func (relinkAsked) isEvent()    {}
+func (relinkCanceled) isEvent() {}
+func (unlinkAsked) isEvent()    {}
+func (attended) isEvent()       {}
+func (networkChanged) isEvent() {}
+func (configured) isEvent()     {}
+func (configBroken) isEvent()   {}
+
+// effect is what the machine wants done: a closed sum like event. The loop
+// carries effects out in their order and feeds a save's outcome back before
+// anything else happens.
+//
+//sumtype:decl
+type effect interface{ isEffect() }
+
+type (
+	// save writes the record; the last effect of its step, for what follows
+	// depends on it. forget removes the generation before it first.
+	save struct {
+		record record
+		forget bool
+	}
+
+	// The calls to Amazon; each is answered by an answered event.
+	exchange struct {
+		call    uint64
+		code    lwa.Secret
+		attempt lwa.Attempt
+	}
+	refresh struct {
+		call  uint64
+		token lwa.Secret
+	}
+	createPair struct{ call uint64 }
+	poll       struct {
+		call uint64
+		pair lwa.Pair
+	}
+	profile struct {
+		call  uint64
+		token lwa.Secret
+	}
+	// cancel ends a call whose answer nobody wants any more.
+	cancel struct{ call uint64 }
+
+	// reply answers a question.
+	reply struct {
+		question uint64
+		outcome  outcome
+		problem  Problem       // with every outcome but done
+		wait     time.Duration // with noToken: when to ask again
+	}
+
+	// take removes a dropped file and says beside it what became of it.
+	take struct {
+		file   droppedFile
+		result string
+	}
+
+	// keepAccess leaves the access token where programs and a restarted agent
+	// find it; a zero token removes it there.
+	keepAccess struct{ access access }
+
+	// note is a line for the log: one for each change of state.
+	note struct{ message, detail string }
+)
+
+func (save) isEffect()       {}
+func (exchange) isEffect()   {}
+func (refresh) isEffect()    {}
+func (createPair) isEffect() {}
+func (poll) isEffect()       {}
+func (profile) isEffect()    {}
+func (cancel) isEffect()     {}
+func (reply) isEffect()      {}
+func (take) isEffect()       {}
+func (keepAccess) isEffect() {}
+func (note) isEffect()       {}
+
+// outcome is how a question ended.
+type outcome uint8
+
+const (
+	done      outcome = iota // a token is published, or what was asked for is done or under way
+	notLinked                // there is no link, so no token
+	noToken                  // there is a link and no good token now
+	bad                      // the text is not a code we can use
+	conflict                 // not in this state
+	tooMany                  // codes come too fast
+	notSaved                 // the state directory cannot be written
+)
+
+// access is an access token with its end in uptime.
+type access struct {
+	Token   lwa.Secret
+	Expires time.Duration
+	Life    time.Duration
+	Scopes  string
+}
+
+func (a access) left(now time.Duration) time.Duration {
+	if a.Token.IsZero() {
+		return 0
+	}
+	return max(0, a.Expires-now)
+}
+
+// enough reports whether a program that wants minValid gets this token
+// without a refresh. More than half of the life is never asked for: that
+// would be a refresh for each question.
+func (a access) enough(now, minValid time.Duration) bool {
+	left := a.left(now)
+	return left > 0 && left >= min(minValid, a.Life/2)
+}

@@ -1,0 +1,338 @@
+package agent
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"lwa-agent/lwa"
+)
+
+const (
+	// tickIdle bounds each sleep: a timer does not run while the device is
+	// suspended, so a deadline is looked at this much late at most.
+	tickIdle = 30 * time.Second
+	// tickOffer is the same while a link is offered: dropped files on file
+	// systems without events are found by looking.
+	tickOffer = 5 * time.Second
+
+	storeRetry = 30 * time.Second
+)
+
+// settings is the part of the configuration that decisions depend on.
+type settings struct {
+	client     *lwa.Client // for what it is set to, and AuthorizeURL; the machine makes no call
+	method     string
+	bootSpread time.Duration
+	code       lwa.Secret // the text of code in config.toml
+	bootID     string
+}
+
+// machine decides everything and does nothing: an event and the uptime go in,
+// effects come out. It knows no clock, no file and no network, so each hard
+// question (a code after unlinking, an answer after a revocation, a save that
+// fails, an outage with a thousand programs asking) is a test that runs in
+// microseconds.
+//
+// Its invariants: one call in flight; nothing that came with a save is told
+// before the save ended; each question gets one reply; only unlink and a new
+// link clear a refresh token; a code is sent once.
+type machine struct {
+	set   settings
+	rng   *rand.Rand
+	now   time.Duration // uptime of the event at hand
+	epoch time.Time     // the wall clock's idea of uptime 0, for people
+	out   []effect
+
+	rec      record // as on disk, but for unsaved
+	saving   func(problem string)
+	unsaved  bool     // rec holds a link or a token that could not be saved
+	resave   schedule // of unsaved
+	unstored schedule // when to try again after an offer could not be saved
+
+	calls  uint64 // numbers the calls
+	inCall call
+
+	access  access
+	refresh schedule
+	refused time.Duration // when a program's word last made us refresh; -1 never
+	spurned bool          // a program says the API refuses the access token
+	revival int           // tries made with a revoked link
+	account schedule      // asking whose account it is
+	spread  bool          // the first refresh waits so that a fleet does not ask at once
+	renewed time.Duration // when the last refresh started
+	asks    []ask
+
+	lastNetwork time.Duration
+	poked       time.Duration // when somebody last said that they are here
+
+	code      heldCode
+	sent      []time.Duration // when the last codes were sent
+	lastTaken droppedFile     // so that one that cannot be removed is answered once
+	pair      livePair
+	make      schedule // of the next pair
+	prove     schedule
+	seen      time.Duration // when somebody last was known to be near
+
+	unlinkReason string
+	problems     [sources]Problem
+	raised       [sources]time.Duration
+	clock        Clock
+	writes       uint64
+}
+
+// call is the call in flight; kind decides what its answer means.
+type call struct {
+	id   uint64 // 0: none
+	kind callKind
+}
+
+type callKind uint8
+
+const (
+	callExchange callKind = iota
+	callRefresh
+	callProve
+	callMake
+	callPoll
+	callProfile
+)
+
+// newMachine starts from what the disk and the runtime directory hold. trouble
+// tells what was wrong with the disk's part.
+func newMachine(set settings, rec record, kept access, trouble string, now time.Duration, epoch time.Time, rng *rand.Rand) *machine {
+	m := &machine{
+		set: set, rng: rng, now: now, epoch: epoch, rec: rec,
+		resave: idle(), unstored: at(now), refresh: idle(), account: idle(), prove: idle(), make: at(now),
+		refused: -1, renewed: -refreshGap, lastNetwork: -networkEvery, poked: -attendEvery, seen: now,
+	}
+	if trouble != "" {
+		m.raise(sourceStore, "store_damaged", trouble, "if the device is not linked now, link it again")
+	}
+	if m.linked() && kept.left(now) > 0 {
+		m.access = kept
+		m.refresh = at(now + m.renewal(kept.left(now)))
+	} else if m.linked() || m.revoked() {
+		m.refresh = at(now + m.firstWait())
+	}
+	if m.linked() && rec.Link.Account == "" && m.wantsAccount(rec.Link.Scopes) {
+		m.account = at(now)
+	}
+	if m.candidate() {
+		m.prove = at(now)
+	}
+	m.resumePair()
+	return m
+}
+
+// firstWait spreads a fleet that got its power back at the same moment.
+func (m *machine) firstWait() time.Duration {
+	const sinceBoot = 10 * time.Minute
+	if m.now > sinceBoot {
+		return 0
+	}
+	m.spread = true
+	return upTo(m.set.bootSpread, m.rng)
+}
+
+// step takes one event at the given uptime and returns what to do.
+func (m *machine) step(now time.Duration, ev event) []effect {
+	m.now = max(now, m.now)
+	m.out = nil
+	switch ev := ev.(type) {
+	case ticked:
+		m.clock.Synchronized = ev.synchronized
+		m.setEpoch(ev.epoch)
+	case answered:
+		m.answered(ev)
+	case saved:
+		m.saved(ev)
+	case codePosted:
+		m.codePosted(ev)
+	case codeDropped:
+		m.codeDropped(ev)
+	case inboxChecked:
+		m.inboxChecked(ev)
+	case taken:
+		m.show(sourceConsume, "inbox", ev.trouble)
+	case tokenAsked:
+		m.tokenAsked(ev)
+	case tokenRefused:
+		m.tokenRefused(ev)
+	case relinkAsked:
+		m.relinkAsked(ev)
+	case relinkCanceled:
+		m.relinkCanceled(ev)
+	case unlinkAsked:
+		m.unlinkAsked(ev)
+	case attended:
+		m.attend()
+	case networkChanged:
+		m.networkChanged()
+	case configured:
+		m.configured(ev)
+	case configBroken:
+		m.raise(sourceConfig, "config", ev.message, "the configuration from before stays in use until this is mended")
+	}
+	m.plan()
+	return m.out
+}
+
+func (m *machine) do(e effect) { m.out = append(m.out, e) }
+
+// plan does what has become due: at most one save or one call.
+func (m *machine) plan() {
+	if m.saving == nil {
+		m.planSave()
+	}
+	if m.saving == nil && m.inCall.id == 0 {
+		m.planCall()
+	}
+	m.settleAsks()
+}
+
+// planSave starts the save that something waits for. Offers come last: the
+// codes for an older offer must not wait for a new one.
+func (m *machine) planSave() {
+	switch {
+	case m.unsaved && m.due(m.resave):
+		m.save(m.rec, m.resaved)
+	case m.code.isReady(m.now) && !m.code.recorded && m.inCall.id == 0:
+		m.recordCode()
+	case m.due(m.unstored):
+		m.planOffer()
+	}
+}
+
+// planCall starts the most urgent call: what a person waits for goes before
+// what a program waits for, and that before what nobody waits for.
+func (m *machine) planCall() {
+	switch {
+	case m.code.recorded:
+		m.startExchange()
+	case m.candidate() && m.due(m.prove):
+		m.start(callProve, func(id uint64) effect { return refresh{id, m.rec.Candidate.Refresh} })
+	case (m.linked() || m.revoked()) && m.due(m.refresh):
+		m.renewed = m.now
+		m.start(callRefresh, func(id uint64) effect { return refresh{id, m.rec.Link.Refresh} })
+	case m.offersPair() && m.pair.isLive() && m.now >= m.pair.nextPoll:
+		m.start(callPoll, func(id uint64) effect { return poll{id, m.pair.Pair} })
+	case m.offersPair() && !m.pair.isLive() && m.due(m.make):
+		m.start(callMake, func(id uint64) effect { return createPair{id} })
+	case m.linked() && m.access.left(m.now) > 0 && m.due(m.account):
+		m.start(callProfile, func(id uint64) effect { return profile{id, m.access.Token} })
+	}
+}
+
+func (m *machine) due(s schedule) bool { return m.now >= s.due }
+
+func (m *machine) start(kind callKind, make func(id uint64) effect) {
+	m.calls++
+	m.inCall = call{m.calls, kind}
+	m.do(make(m.calls))
+}
+
+// dropCall lets the answer of a call in flight fall when it is of one of the
+// kinds: what it was for has changed.
+func (m *machine) dropCall(kinds ...callKind) {
+	for _, kind := range kinds {
+		if m.inCall.id != 0 && m.inCall.kind == kind {
+			m.do(cancel{m.inCall.id})
+			m.inCall = call{}
+			return
+		}
+	}
+}
+
+func (m *machine) answered(ev answered) {
+	if ev.dated {
+		m.clock.SkewSeconds = ev.skew
+	}
+	if ev.call != m.inCall.id {
+		return
+	}
+	kind := m.inCall.kind
+	m.inCall = call{}
+	switch kind {
+	case callExchange:
+		m.exchanged(ev)
+	case callRefresh:
+		m.refreshed(ev)
+	case callProve:
+		m.proved(ev)
+	case callMake:
+		m.made(ev)
+	case callPoll:
+		m.polled(ev)
+	case callProfile:
+		m.profiled(ev)
+	}
+}
+
+// save asks for next to be written; then runs with the outcome, and until it
+// has run nothing else is decided.
+func (m *machine) save(next record, then func(problem string)) {
+	m.saving = then
+	m.do(save{record: next})
+}
+
+func (m *machine) saved(ev saved) {
+	then := m.saving
+	m.saving = nil
+	m.writes = ev.writes
+	if ev.problem == "" {
+		m.clear(sourceStore)
+	} else {
+		m.raise(sourceStore, "store", "the state directory cannot be written: "+ev.problem, "free space on the disk or make it writable; it is tried again by itself")
+	}
+	then(ev.problem)
+}
+
+// adopt takes next over although it may not be on the disk: it holds a link,
+// and a link in memory is better than none. The status says that a power cut
+// would lose it, and the save is repeated.
+func (m *machine) adopt(next record, problem string) {
+	m.rec = next
+	if problem == "" {
+		m.unsaved = false
+		return
+	}
+	if !m.unsaved {
+		m.resave = schedule{}
+	}
+	m.unsaved = true
+	m.resave = m.resave.failed(m.now, &lwa.Error{}, 0, m.rng)
+}
+
+func (m *machine) resaved(problem string) {
+	if problem == "" {
+		m.do(note{"link saved", ""})
+	}
+	m.adopt(m.rec, problem)
+}
+
+// deadline is the uptime at which step must be called again at the latest.
+func (m *machine) deadline() time.Duration {
+	next := m.now + tickIdle
+	if m.offering() {
+		next = m.now + tickOffer
+	}
+	consider := func(wanted bool, due time.Duration) {
+		if wanted {
+			next = min(next, due)
+		}
+	}
+	free := m.inCall.id == 0
+	consider(m.unsaved, m.resave.due)
+	consider(m.offering() && m.unstored.due > m.now, m.unstored.due)
+	consider(free && m.code.isHeld(), m.code.due)
+	consider(free && m.candidate(), m.prove.due)
+	consider(free && (m.linked() || m.revoked()), m.refresh.due)
+	consider(free && m.linked() && m.access.left(m.now) > 0, m.account.due)
+	consider(free && m.offersPair() && m.pair.isLive(), m.pair.nextPoll)
+	consider(m.pair.isLive() && m.pair.Expires > m.now, m.pair.Expires)
+	consider(free && m.offersPair() && !m.pair.isLive(), m.make.due)
+	for _, a := range m.asks {
+		consider(true, a.deadline)
+	}
+	return max(next, m.now)
+}

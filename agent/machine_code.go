@@ -1,0 +1,293 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"lwa-agent/lwa"
+)
+
+const (
+	// A code that provably never left the device is tried again for as long as
+	// Amazon lets a code live.
+	codeLife = 5 * time.Minute
+
+	// A local program that drops codes in a loop must not get the client id of
+	// a whole fleet throttled.
+	codeEvery  = 2 * time.Second
+	codesLimit = 10
+	codesSpan  = 10 * time.Minute
+)
+
+// heldCode is the one code that is being tried: handed in, then recorded (its
+// hash is on disk), then exchanged.
+type heldCode struct {
+	code     lwa.Secret
+	attempt  lwa.Attempt
+	file     droppedFile // zero unless it was dropped
+	question uint64      // 0 unless somebody waits for "taken"
+	config   bool        // it stands in config.toml
+
+	seen     time.Duration // uptime when it was handed in
+	due      time.Duration // when to try it next
+	failures int
+	recorded bool
+}
+
+func (h heldCode) isHeld() bool                   { return !h.code.IsZero() }
+func (h heldCode) isReady(now time.Duration) bool { return h.isHeld() && now >= h.due }
+
+// verdict is what becomes of a text that was handed in.
+type verdict struct {
+	outcome outcome
+	problem Problem
+	keep    bool // a dropped file stays where it is
+}
+
+func (m *machine) codePosted(ev codePosted) {
+	v := m.judge(ev.drop)
+	if v.outcome == done && !m.holds(ev.drop) {
+		m.hold(ev.drop, heldCode{question: ev.question})
+		return
+	}
+	if v.problem.Code == "access_denied" {
+		m.raiseProblem(sourceLink, v.problem)
+	}
+	m.do(reply{question: ev.question, outcome: v.outcome, problem: v.problem})
+}
+
+func (m *machine) codeDropped(ev codeDropped) {
+	if m.holds(ev.drop) || ev.file == m.lastTaken {
+		return // the same file seen again, or a copy whose turn comes, or one that cannot be removed
+	}
+	v := m.judge(ev.drop)
+	switch {
+	case v.outcome == done:
+		m.hold(ev.drop, heldCode{file: ev.file})
+	case v.outcome == tooMany:
+		m.raiseProblem(sourceLink, v.problem)
+	case v.outcome == conflict && v.keep:
+		// It is offered again.
+	case v.keep:
+		v.problem.Message = ev.file.path() + ": " + v.problem.Message
+		m.raiseProblem(sourceInbox, v.problem)
+	default:
+		if v.problem.Code != "linked" {
+			m.raiseProblem(sourceLink, v.problem)
+		}
+		m.takeFile(ev.file, sentence(v.problem.Message)+" "+sentence(v.problem.Hint))
+	}
+}
+
+// tryConfigCode tries what stands behind code = in config.toml, each value
+// once, ever.
+func (m *machine) tryConfigCode() {
+	if m.set.code.IsZero() || m.code.isHeld() || m.rec.tried(m.set.code.Hash()) || m.set.method != MethodCode {
+		return
+	}
+	drop, err := lwa.ParseDrop([]byte(m.set.code.Reveal()))
+	if err != nil {
+		m.raise(sourceConfig, "config", "code in the configuration: "+err.Error(), "paste the whole address that the browser ended on")
+		return
+	}
+	if v := m.judge(drop); v.outcome == done {
+		m.hold(drop, heldCode{config: true})
+	} else if v.outcome == bad && v.problem.Code != "tried" {
+		v.problem.Message = "code in the configuration: " + v.problem.Message
+		m.raiseProblem(sourceConfig, v.problem)
+	}
+}
+
+// judge decides about a text without changing anything.
+func (m *machine) judge(d lwa.Drop) verdict {
+	attempt, known := m.attemptFor(d)
+	refuse := func(o outcome, keep bool, code, message, hint string) verdict {
+		return verdict{o, Problem{Code: code, Message: message, Hint: hint}, keep}
+	}
+	switch {
+	case m.linked() && !m.rec.Relinking:
+		return refuse(conflict, false, "linked", "this device is linked already"+m.toAccount(), "to link it anew: lwa-agent relink")
+	case m.set.method != MethodCode:
+		return refuse(bad, false, "method", "this device links by the code on its screen and needs none handed in", "scan the QR code and sign in; that is all")
+	case !known:
+		return refuse(bad, true, "foreign_state", "this address is from another QR code or another device", "scan the QR code that this device shows now")
+	case d.Error != "":
+		return refuse(bad, false, d.Error, refusalAtAmazon(d), "scan the QR code again and allow the device")
+	case m.holds(d):
+		return verdict{}
+	case m.rec.tried(d.Code.Hash()):
+		return refuse(bad, false, "tried", "this code was tried before, and a code is good once", "scan the QR code again")
+	case m.code.isHeld():
+		return refuse(conflict, true, "busy", "another code is being tried", "wait a moment and try again")
+	case m.tooManyCodes():
+		return refuse(tooMany, true, "too_many_codes", "too many codes in ten minutes", "wait a few minutes, then scan the QR code again")
+	case attempt.State == "":
+		return refuse(conflict, true, "not_ready", "the link is not ready yet", "wait a moment and try again")
+	}
+	return verdict{}
+}
+
+// refusalAtAmazon is an error= address in words (RFC 6749 section 4.1.2.1).
+func refusalAtAmazon(d lwa.Drop) string {
+	switch {
+	case d.Error == "access_denied":
+		return "the sign-in was refused: somebody pressed Cancel"
+	case d.ErrorDescription != "":
+		return fmt.Sprintf("Amazon refused the sign-in: %s (%s)", d.Error, d.ErrorDescription)
+	default:
+		return "Amazon refused the sign-in: " + d.Error
+	}
+}
+
+// attemptFor finds the attempt of a drop: by its state, else the newest.
+func (m *machine) attemptFor(d lwa.Drop) (lwa.Attempt, bool) {
+	if d.State == "" {
+		return m.rec.Attempts[0], true
+	}
+	for _, a := range m.rec.Attempts {
+		if a.State != "" && a.Matches(d.State) {
+			return a, true
+		}
+	}
+	return lwa.Attempt{}, false
+}
+
+func (m *machine) holds(d lwa.Drop) bool { return m.code.isHeld() && m.code.code == d.Code }
+
+func (m *machine) tooManyCodes() bool {
+	return len(m.sent) >= codesLimit && m.now-m.sent[len(m.sent)-codesLimit] < codesSpan
+}
+
+func (m *machine) hold(d lwa.Drop, h heldCode) {
+	h.code = d.Code
+	h.attempt, _ = m.attemptFor(d)
+	h.seen, h.due = m.now, m.now
+	if n := len(m.sent); n > 0 {
+		h.due = max(m.now, m.sent[n-1]+codeEvery)
+	}
+	m.code = h
+	if m.inCall.id != 0 || h.due > m.now {
+		m.replyTaken(done, Problem{}) // its turn comes; nobody waits that long
+	}
+}
+
+func (m *machine) replyTaken(o outcome, p Problem) {
+	if m.code.question != 0 {
+		m.do(reply{question: m.code.question, outcome: o, problem: p})
+		m.code.question = 0
+	}
+}
+
+// recordCode puts the code's hash on disk before the code goes out, so that it
+// is not sent again whenever the power fails. If that cannot be written the
+// code is not burnt.
+func (m *machine) recordCode() {
+	hash := m.code.code.Hash()
+	next := m.rec.withCode(hash)
+	if m.code.config {
+		next.ConfigCode = m.set.code.Hash()
+	}
+	m.save(next, func(problem string) {
+		if problem != "" {
+			m.replyTaken(notSaved, m.problems[sourceStore])
+			if m.code.file == (droppedFile{}) {
+				m.code = heldCode{}
+				return
+			}
+			m.code.due = m.now + storeRetry
+			return
+		}
+		m.rec = next
+		m.replyTaken(done, Problem{})
+		m.code.recorded = true
+	})
+}
+
+func (m *machine) startExchange() {
+	m.sent = append(m.sent, m.now)
+	m.sent = m.sent[max(0, len(m.sent)-codesLimit):]
+	m.start(callExchange, func(id uint64) effect { return exchange{id, m.code.code, m.code.attempt} })
+	m.do(note{"code received, asking Amazon", ""})
+}
+
+func (m *machine) exchanged(ev answered) {
+	if ev.err == nil {
+		file := m.code.file
+		m.finishLink(m.newLink(ev.token), ev.token, ev.sent, func(problem string) {
+			m.code = heldCode{}
+			result := "This device is now linked."
+			if problem != "" {
+				result += " But the link could not be saved and would not survive a power cut: " + problem
+			}
+			m.takeFile(file, result)
+		})
+		return
+	}
+	if ev.err.Unsent && m.now-m.code.seen < codeLife {
+		m.tryCodeAgain(ev.err)
+		return
+	}
+	m.codeSpent(ev.err)
+}
+
+// tryCodeAgain takes the code's hash off the disk again, since it never left:
+// a restart before the next try must not count it as used.
+func (m *machine) tryCodeAgain(err *lwa.Error) {
+	m.raiseError(sourceLink, err)
+	m.code.recorded = false
+	m.code.failures++
+	m.code.due = m.now + max(backoffBase, upTo(backoffBase<<min(m.code.failures, 5), m.rng))
+	next := m.rec.withoutCode(m.code.code.Hash())
+	if m.code.config {
+		next.ConfigCode = ""
+	}
+	m.save(next, func(problem string) {
+		if problem == "" {
+			m.rec = next
+		}
+	})
+}
+
+// codeSpent gives a code up. The QR code stays good unless Amazon refused the
+// code itself: then a new attempt replaces it, and the old one is still
+// accepted once.
+func (m *machine) codeSpent(err *lwa.Error) {
+	m.clear(sourceLink) // the same again is news: it is about another code
+	m.raiseError(sourceLink, err)
+	result := sentence(err.Message) + " " + sentence(err.Hint)
+	if err.Unsent {
+		result = "There was no connection to Amazon while this code was good. Scan the QR code again."
+	} else if err.Kind == lwa.Passing {
+		result = sentence(err.Message) + " A code is good once, so scan the QR code again; it is the same one."
+	}
+	m.takeFile(m.code.file, result)
+	m.do(note{"code not accepted", err.Code})
+	m.code = heldCode{}
+	if err.Kind == lwa.Spent {
+		m.rec.Attempts[0], m.rec.Attempts[1] = lwa.Attempt{}, m.rec.Attempts[0]
+		m.unstored = at(m.now)
+	}
+}
+
+func (m *machine) takeFile(file droppedFile, result string) {
+	if file != (droppedFile{}) {
+		m.lastTaken = file
+		m.do(take{file, strings.TrimSpace(result)})
+	}
+}
+
+func (m *machine) toAccount() string {
+	if a := m.rec.Link.Account; a != "" {
+		return " to " + a
+	}
+	return ""
+}
+
+// sentence makes one of a message or a hint.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + strings.TrimRight(s[1:], ".") + "."
+}

@@ -1,0 +1,193 @@
+package agent
+
+import (
+	"time"
+
+	"lwa-agent/lwa"
+)
+
+// attendEvery bounds what somebody can make us do by saying that they are here.
+const attendEvery = 10 * time.Second
+
+// offering reports whether a way to link is shown, or would be if it could be
+// made.
+func (m *machine) offering() bool {
+	return (!m.linked() || m.rec.Relinking) && !m.candidate()
+}
+
+// planOffer makes the attempt that a QR code is drawn from, and saves it first:
+// an attempt that is not on disk would be lost by a power cut between scan and
+// drop, and a state directory that cannot be written is found out before a
+// code is burnt.
+func (m *machine) planOffer() {
+	if !m.offering() || m.set.method != MethodCode {
+		return
+	}
+	if a := m.rec.Attempts[0]; a.State != "" && a.RedirectURI == m.set.client.RedirectURI {
+		m.tryConfigCode()
+		return
+	}
+	next := m.rec
+	next.Attempts[0] = lwa.NewAttempt(m.set.client.RedirectURI)
+	if old := m.rec.Attempts[0]; old.State != "" {
+		next.Attempts[1] = old
+	}
+	m.save(next, func(problem string) {
+		if problem != "" {
+			m.unstored = at(m.now + storeRetry)
+			return
+		}
+		m.rec = next
+		m.do(note{"a link is offered", ""})
+	})
+}
+
+func (m *machine) relinkAsked(ev relinkAsked) {
+	if !m.linked() {
+		m.attend()
+		m.do(reply{question: ev.question, outcome: done}) // a link is offered anyway
+		return
+	}
+	next := m.rec
+	next.Relinking = true
+	next.Attempts[0], next.Attempts[1] = lwa.Attempt{}, m.rec.Attempts[0]
+	next.Pair = pair{}
+	m.save(next, func(problem string) {
+		if problem != "" {
+			m.do(reply{question: ev.question, outcome: notSaved, problem: m.problems[sourceStore]})
+			return
+		}
+		m.rec = next
+		m.startOffer()
+		m.do(reply{question: ev.question, outcome: done})
+	})
+}
+
+func (m *machine) relinkCanceled(ev relinkCanceled) {
+	next := m.rec
+	next.Relinking, next.Candidate, next.Pair = false, link{}, pair{}
+	if !m.linked() {
+		m.do(reply{question: ev.question, outcome: conflict, problem: Problem{Code: "not_linked", Message: "the device is not linked, so there is no relink to end"}})
+		return
+	}
+	m.save(next, func(problem string) {
+		if problem != "" {
+			m.do(reply{question: ev.question, outcome: notSaved, problem: m.problems[sourceStore]})
+			return
+		}
+		m.rec = next
+		m.dropCode("The new link was called off.")
+		m.endOffer()
+		m.clear(sourceLink)
+		m.do(reply{question: ev.question, outcome: done})
+	})
+}
+
+func (m *machine) unlinkAsked(ev unlinkAsked) {
+	next := record{Codes: m.rec.Codes, ConfigCode: m.rec.ConfigCode}
+	m.saving = func(problem string) {
+		if problem != "" {
+			m.do(reply{question: ev.question, outcome: notSaved, problem: m.problems[sourceStore]})
+			return
+		}
+		m.rec, m.unsaved = next, false
+		m.dropCall(callRefresh, callProfile, callExchange)
+		m.dropCode("The device was unlinked meanwhile. Scan the QR code that it shows now.")
+		m.endOffer()
+		m.withdraw()
+		m.refresh = idle()
+		m.clear(sourceRefresh)
+		m.clear(sourceLink)
+		m.unlinkReason = "unlinked on the device"
+		m.startOffer()
+		m.do(note{"unlinked on the device", ""})
+		m.do(reply{question: ev.question, outcome: done})
+	}
+	m.do(save{record: next, forget: true})
+}
+
+// startOffer makes the first attempt or pair of an offer due now.
+func (m *machine) startOffer() {
+	m.dropCall(callMake, callPoll)
+	m.pair = livePair{}
+	m.seen = m.now
+	m.unstored, m.make = at(m.now), at(m.now)
+}
+
+// dropCode forgets a code that was not sent. One that was sent is spent.
+func (m *machine) dropCode(result string) {
+	if !m.code.isHeld() {
+		return
+	}
+	m.dropCall(callExchange)
+	m.replyTaken(conflict, Problem{Code: "canceled", Message: result})
+	m.takeFile(m.code.file, result)
+	m.code = heldCode{}
+}
+
+// attend starts the first day anew: somebody is here. What waits after a
+// failure is tried at once, for they may just have mended it.
+func (m *machine) attend() {
+	m.seen = m.now
+	if m.now-m.poked < attendEvery {
+		return
+	}
+	m.poked = m.now
+	if m.offersPair() && !m.pair.isLive() {
+		m.make.due = min(m.make.due, m.now)
+	}
+	m.prove = m.prove.sooner(m.now)
+}
+
+// configured takes new settings over. A link that still fits stays; one that
+// does not is kept and not used, in case the change is taken back.
+func (m *machine) configured(ev configured) {
+	was, fit := m.set, m.linked()
+	m.set = ev.settings
+	m.clear(sourceConfig)
+	m.do(note{"configuration taken over", ""})
+	otherClient := was.client.ID != m.set.client.ID || was.client.Endpoints != m.set.client.Endpoints
+	if otherClient {
+		m.rec.Attempts = [2]lwa.Attempt{} // a code for the old client is no good for the new one
+		m.dropCode("The configuration was changed meanwhile. Scan the QR code that the device shows now.")
+		m.dropCall(callProve)
+	}
+	if fit && !m.linked() {
+		m.dropCall(callRefresh, callProfile)
+		m.withdraw()
+		m.refresh = idle()
+	}
+	if otherClient || was.method != m.set.method {
+		m.startOffer()
+	}
+	if !fit && m.linked() {
+		m.endOffer()
+	}
+	// What the old configuration made fail may work now.
+	m.unstored = at(m.now)
+	if (m.linked() || m.revoked()) && (m.access.left(m.now) == 0 || m.refresh.waiting) {
+		m.refresh = at(m.now)
+	}
+	if m.candidate() {
+		m.prove = at(m.now)
+	}
+	if m.make.waiting {
+		m.make = at(m.now)
+	}
+}
+
+// foreign reports whether the link on disk belongs to another configuration.
+func (m *machine) foreign() bool { return !m.rec.Link.isZero() && !m.fits(m.rec.Link) }
+
+// wall is an uptime as people read it.
+func (m *machine) wall(uptime time.Duration) time.Time {
+	return m.epoch.Add(uptime).UTC().Truncate(time.Millisecond)
+}
+
+// setEpoch follows the wall clock when it is set, and not its small change: a
+// time in the status that moves is news to everybody who watches.
+func (m *machine) setEpoch(epoch time.Time) {
+	if d := epoch.Sub(m.epoch).Abs(); d > time.Second {
+		m.epoch = epoch
+	}
+}

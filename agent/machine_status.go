@@ -1,0 +1,156 @@
+package agent
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"lwa-agent/lwa"
+)
+
+// source is where a problem comes from; it is mended when that works again.
+type source uint8
+
+const (
+	sourceConfig source = iota
+	sourceStore
+	sourceLink
+	sourceRefresh
+	sourceInbox   // a file that was refused
+	sourceWatch   // the inbox itself
+	sourceConsume // a file that could not be removed
+	sources       = iota
+)
+
+func (m *machine) raise(s source, code, message, hint string) {
+	m.raiseProblem(s, Problem{Code: code, Message: message, Hint: hint})
+}
+
+func (m *machine) raiseError(s source, err *lwa.Error) {
+	m.raise(s, err.Code, err.Message, err.Hint)
+}
+
+// raiseProblem shows p until its source works again. The same problem again is
+// no news: it keeps its time.
+func (m *machine) raiseProblem(s source, p Problem) {
+	old := m.problems[s]
+	if old.Code == p.Code && old.Message == p.Message && old.Hint == p.Hint {
+		return
+	}
+	m.problems[s], m.raised[s] = p, m.now
+	m.do(note{p.Message, p.Hint})
+}
+
+func (m *machine) clear(s source) { m.problems[s] = Problem{} }
+
+func (m *machine) inboxChecked(ev inboxChecked) {
+	m.show(sourceInbox, "drop_refused", ev.refused)
+	m.show(sourceWatch, "inbox", ev.trouble)
+}
+
+func (m *machine) show(s source, code string, r refusal) {
+	switch {
+	case r != refusal{}:
+		m.raise(s, code, r.Path+": "+r.Message, r.Hint)
+	case m.problems[s].Code == code:
+		m.clear(s)
+	}
+}
+
+// lastError is the newest problem that is not mended.
+func (m *machine) lastError() *Problem {
+	var newest *Problem
+	var when time.Duration = -1
+	for s, p := range m.problems {
+		if p.Code != "" && m.raised[s] >= when {
+			when = m.raised[s]
+			p.At = m.wall(when)
+			newest = &p
+		}
+	}
+	return newest
+}
+
+// reason says in a sentence why the device is not linked, or what is going on.
+func (m *machine) reason() string {
+	switch {
+	case m.code.isHeld():
+		return "a code was received; asking Amazon"
+	case m.candidate() && m.prove.waiting:
+		return "signed in, but the link is not proven yet"
+	case m.candidate():
+		return "signed in; proving the link"
+	case m.linked() && m.unsaved:
+		return "the link is not saved and would not survive a power cut"
+	case m.linked() && m.rec.Relinking:
+		return "a new link is offered; the old one stays in use until the new one works"
+	case m.linked() && m.access.left(m.now) == 0:
+		return "linked, but there is no valid access token now"
+	case m.linked():
+		return ""
+	case m.foreign():
+		return "there is a link of another client id or token endpoint; it is kept and not used"
+	case m.revoked():
+		return "removed in the Amazon account"
+	case m.unlinkReason != "":
+		return m.unlinkReason
+	default:
+		return "not linked yet"
+	}
+}
+
+func (m *machine) state() string {
+	switch {
+	case m.linked():
+		return Linked
+	case m.candidate() && m.prove.waiting && m.prove.failures == 0:
+		return Unlinked // a person must mend the configuration first
+	case m.code.isHeld(), m.candidate():
+		return Linking
+	default:
+		return Unlinked
+	}
+}
+
+// status is what everybody may know.
+func (m *machine) status() Status {
+	s := Status{
+		State: m.state(), Reason: m.reason(), Method: m.set.method,
+		CodePending: m.code.isHeld() || m.candidate() && m.state() != Unlinked, SerialNumber: m.set.client.SerialNumber,
+		LastError: m.lastError(), Clock: m.clock, StoreWrites: m.writes,
+	}
+	if m.linked() {
+		l := m.rec.Link
+		s.Account, s.LinkedSince = l.Account, &l.Since
+		s.Scopes = strings.Fields(cmp.Or(m.access.Scopes, l.Scopes))
+		if m.access.left(m.now) > 0 {
+			s.ExpiresAt = m.time(m.access.Expires)
+		}
+		if m.refresh.due != never {
+			s.NextRefresh = m.time(max(m.refresh.due, m.now))
+		}
+	}
+	if m.offering() && m.set.method == MethodCode && !m.code.isHeld() && m.rec.Attempts[0].State != "" {
+		s.AuthorizeURL = m.set.client.AuthorizeURL(m.rec.Attempts[0])
+	}
+	if m.offersPair() {
+		m.addPair(&s)
+	}
+	return s
+}
+
+func (m *machine) addPair(s *Status) {
+	switch {
+	case m.pair.shown(m.now):
+		s.UserCode, s.VerificationURI = m.pair.UserCode, m.pair.VerificationURI
+		s.LinkExpiresAt = m.time(m.pair.Expires)
+		s.PollSeconds = int(m.pair.interval / time.Second)
+	case !m.pair.isLive() && m.make.due > m.now && !m.make.waiting:
+		s.NextLinkAt = m.time(m.make.due)
+	}
+}
+
+func (m *machine) time(uptime time.Duration) *time.Time {
+	t := m.wall(uptime).Truncate(time.Second)
+	return &t
+}
