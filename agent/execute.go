@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lwa-agent/lwa"
+)
+
+// execute carries an effect out. It blocks for the disk and for nothing else;
+// an event it returns must go in at once.
+func (a *Agent) execute(e effect) event {
+	switch e := e.(type) {
+	case save:
+		return a.save(e)
+	case exchange:
+		a.call(e.call, func(ctx context.Context, c *lwa.Client, ans *answered) (err error) {
+			ans.token, err = c.Exchange(ctx, e.code, e.attempt)
+			return err
+		})
+	case refresh:
+		a.call(e.call, func(ctx context.Context, c *lwa.Client, ans *answered) (err error) {
+			ans.token, err = c.Refresh(ctx, e.token)
+			return err
+		})
+	case createPair:
+		a.call(e.call, func(ctx context.Context, c *lwa.Client, ans *answered) (err error) {
+			ans.pair, err = c.CodePair(ctx)
+			return err
+		})
+	case poll:
+		a.call(e.call, func(ctx context.Context, c *lwa.Client, ans *answered) (err error) {
+			ans.token, err = c.Poll(ctx, e.pair)
+			return err
+		})
+	case profile:
+		a.call(e.call, func(ctx context.Context, c *lwa.Client, ans *answered) (err error) {
+			ans.account, err = c.Profile(ctx, e.token)
+			return err
+		})
+	case cancel:
+		if stop := a.calls[e.call]; stop != nil {
+			stop()
+		}
+	case reply:
+		a.reply(e)
+	case take:
+		return a.take(e)
+	case keepAccess:
+		a.keepAccess(e.access)
+	case note:
+		a.log(e)
+	}
+	return nil
+}
+
+func (a *Agent) save(e save) event {
+	err := a.keepSerial()
+	if err == nil && e.forget {
+		err = a.store.forget(e.record)
+	} else if err == nil {
+		err = a.store.save(e.record)
+	}
+	if err != nil {
+		a.cfg.Log.Error("cannot save", "error", err)
+		return saved{problem: err.Error(), writes: a.store.writes}
+	}
+	return saved{writes: a.store.writes}
+}
+
+// call makes one call to Amazon in a goroutine of its own.
+func (a *Agent) call(id uint64, make func(context.Context, *lwa.Client, *answered) error) {
+	ctx, stop := context.WithCancel(context.Background()) // the end waits for some calls, so not Run's
+	a.calls[id] = stop
+	client := *a.client
+	ans := answered{call: id, sent: a.cfg.Uptime()}
+	go func() {
+		defer stop()
+		err := make(ctx, &client, &ans)
+		date := ans.token.Date
+		if date.IsZero() {
+			date = ans.pair.Date
+		}
+		if err != nil {
+			ans.err = asError(err)
+			date = ans.err.Date
+		}
+		if !date.IsZero() {
+			ans.dated = true
+			ans.skew = int64(date.Sub(time.Now()).Round(time.Second) / time.Second)
+		}
+		a.tell(ans)
+	}()
+}
+
+func asError(err error) *lwa.Error {
+	if e, is := errors.AsType[*lwa.Error](err); is {
+		return e
+	}
+	return &lwa.Error{Kind: lwa.Passing, Code: "internal", Message: err.Error()}
+}
+
+func (a *Agent) reply(e reply) {
+	if to := a.waiting[e.question]; to != nil {
+		delete(a.waiting, e.question)
+		to <- replied{e, a.m.access}
+	}
+}
+
+func (a *Agent) take(e take) event {
+	if err := e.file.take(e.result); err != nil {
+		return taken{refusal{e.file.path(), err.Error(), "remove the file by hand"}}
+	}
+	return taken{}
+}
+
+func (a *Agent) log(e note) {
+	if e.detail == "" {
+		a.cfg.Log.Info(e.message)
+		return
+	}
+	a.cfg.Log.Info(e.message, "detail", e.detail)
+}

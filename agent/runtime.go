@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lwa-agent/lwa"
+)
+
+const accessName = "access.json"
+
+// TokenFile is a file in which other programs find the access token.
+type TokenFile struct {
+	Path  string
+	Mode  os.FileMode
+	Group string // empty: the agent's
+}
+
+// accessFile is the access token in the runtime directory, which is memory: a
+// restart of the agent costs no call to Amazon, a reboot does. Its end is in
+// uptime, so a wrong clock cannot make it older or younger.
+type accessFile struct {
+	BootID  string        `json:"boot_id"`
+	Link    string        `json:"link"` // hash of the refresh token it came with
+	Token   string        `json:"access_token"`
+	Expires time.Duration `json:"expires_uptime_ns"`
+	Life    time.Duration `json:"life_ns"`
+	Scopes  string        `json:"scopes,omitempty"`
+}
+
+// loadAccess returns the access token that an agent of the same boot left for
+// this link, and none when anything is in doubt.
+func (a *Agent) loadAccess(l link) access {
+	if a.cfg.RuntimeDir == "" || a.cfg.BootID == "" {
+		return access{}
+	}
+	text, err := os.ReadFile(filepath.Join(a.cfg.RuntimeDir, accessName))
+	var f accessFile
+	if err != nil || json.Unmarshal(text, &f) != nil || f.BootID != a.cfg.BootID || f.Link != l.Refresh.Hash() {
+		return access{}
+	}
+	return access{Token: lwa.NewSecret(f.Token), Expires: f.Expires, Life: f.Life, Scopes: f.Scopes}
+}
+
+// keepAccess leaves the token for a restarted agent and in the token files,
+// or removes it there.
+func (a *Agent) keepAccess(acc access) {
+	var err error
+	if a.cfg.RuntimeDir != "" && a.cfg.BootID != "" {
+		err = a.keepForRestart(acc)
+	}
+	for _, f := range a.cfg.TokenFiles {
+		err = errors.Join(err, f.write(acc.Token))
+	}
+	if err != nil {
+		a.cfg.Log.Error("cannot leave the access token", "error", err)
+	}
+}
+
+func (a *Agent) keepForRestart(acc access) error {
+	path := filepath.Join(a.cfg.RuntimeDir, accessName)
+	if acc.Token.IsZero() {
+		return ignoreMissing(os.Remove(path))
+	}
+	text, _ := json.Marshal(accessFile{
+		BootID: a.cfg.BootID, Link: a.m.rec.Link.Refresh.Hash(),
+		Token: acc.Token.Reveal(), Expires: acc.Expires, Life: acc.Life, Scopes: acc.Scopes,
+	})
+	return replaceFile(path, text, 0o600, -1)
+}
+
+func (f TokenFile) write(token lwa.Secret) error {
+	if token.IsZero() {
+		return ignoreMissing(os.Remove(f.Path))
+	}
+	gid := -1
+	if f.Group != "" {
+		var err error
+		if gid, err = groupID(f.Group); err != nil {
+			return fmt.Errorf("token_file %s: %w", f.Path, err)
+		}
+	}
+	if err := replaceFile(f.Path, []byte(token.Reveal()+"\n"), f.Mode, gid); err != nil {
+		return fmt.Errorf("token_file: %w", err)
+	}
+	return nil
+}
+
+// replaceFile writes a file so that a reader finds the old or the new one
+// whole, and never one that too many may read. It does not survive a power
+// cut and need not.
+func replaceFile(path string, text []byte, mode os.FileMode, gid int) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // made 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if gid >= 0 {
+		err = errors.Join(err, f.Chown(-1, gid))
+	}
+	err = errors.Join(err, f.Chmod(mode), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, ignoreMissing(os.Remove(f.Name())))
+	}
+	return nil
+}
+
+func groupID(name string) (int, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// clockSynchronized asks the kernel whether something keeps the wall clock
+// right (adjtimex(2), TIME_ERROR).
+func clockSynchronized() bool {
+	var t unix.Timex
+	state, err := unix.Adjtimex(&t)
+	return err == nil && state != unix.TIME_ERROR
+}

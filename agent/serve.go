@@ -1,0 +1,328 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"lwa-agent/lwa"
+)
+
+const (
+	agentSockName  = "agent.sock"
+	eventsSockName = "events.sock"
+	tokenSockName  = "token.sock"
+
+	// DisplayGroup owns events.sock, where there is such a group, so that the
+	// display process reaches it and nothing else.
+	DisplayGroup = "lwa-agent-display"
+
+	askPatience  = 5 * time.Second // of GET /token for a refresh
+	writeTimeout = 10 * time.Second
+	maxBody      = 8 << 10 // bytes; a code or an address has at most 4,096
+)
+
+type closer interface{ close() }
+
+// prepareRuntimeDir makes the directory and removes what an agent that was
+// killed left there and would be wrong now.
+func (a *Agent) prepareRuntimeDir() error {
+	if err := os.MkdirAll(a.cfg.RuntimeDir, 0o755); err != nil {
+		return fmt.Errorf("runtime directory: %w", err)
+	}
+	return ignoreMissing(os.Remove(filepath.Join(a.cfg.RuntimeDir, tokenSockName)))
+}
+
+// listen opens the sockets. It comes after the lock on the state directory, so
+// a second agent never takes the first one's sockets away.
+func (a *Agent) listen() error {
+	programs := http.NewServeMux()
+	programs.HandleFunc("GET /token", a.getToken)
+	programs.HandleFunc("POST /refused", a.postRefused)
+	programs.HandleFunc("POST /code", a.postCode)
+	programs.HandleFunc("POST /relink", a.change(func(id uint64) event { return relinkAsked{id} }))
+	programs.HandleFunc("DELETE /relink", a.change(func(id uint64) event { return relinkCanceled{id} }))
+	programs.HandleFunc("POST /unlink", a.change(func(id uint64) event { return unlinkAsked{id} }))
+	programs.HandleFunc("POST /attend", a.postAttend)
+	a.handleReads(programs)
+
+	displays := http.NewServeMux()
+	displays.HandleFunc("POST /display", a.postDisplay)
+	a.handleReads(displays)
+
+	group := -1
+	if gid, err := groupID(DisplayGroup); err == nil {
+		group = gid
+	}
+	return errors.Join(
+		a.serve(agentSockName, -1, programs),
+		a.serve(eventsSockName, group, displays),
+	)
+}
+
+func (a *Agent) handleReads(mux *http.ServeMux) {
+	mux.HandleFunc("GET /status", a.getStatus)
+	mux.HandleFunc("GET /events", a.getEvents)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, Problem{Code: "not_found", Message: "there is no " + r.Method + " " + r.URL.Path + " here", Hint: "see the README for the requests of this socket"})
+	})
+}
+
+// serve answers HTTP on a socket of the runtime directory until the end.
+func (a *Agent) serve(name string, gid int, handler http.Handler) error {
+	l, err := a.listenUnix(name, gid)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		MaxHeaderBytes:    8 << 10,
+		ErrorLog:          log.New(io.Discard, "", 0), // nothing there but clients that went away
+		ConnContext:       numberConn,
+		ConnState:         a.connChanged,
+	}
+	a.sockets = append(a.sockets, httpSocket{server, l})
+	go func() { _ = server.Serve(l) }() // ends with close
+	return nil
+}
+
+type httpSocket struct {
+	server   *http.Server
+	listener *unixListener
+}
+
+func (s httpSocket) close() {
+	_ = s.listener.Close()
+	ctx, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	if s.server.Shutdown(ctx) != nil {
+		_ = s.server.Close()
+	}
+}
+
+// unixListener is a socket that came to its name with its mode and group
+// already set: nobody can connect to it in between.
+type unixListener struct {
+	*net.UnixListener
+	path     string
+	accepted *atomic.Uint64 // connections of all sockets: their numbers
+}
+
+func (a *Agent) listenUnix(name string, gid int) (*unixListener, error) {
+	path := filepath.Join(a.cfg.RuntimeDir, name)
+	tmp := path + ".new"
+	if err := ignoreMissing(os.Remove(tmp)); err != nil {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // by then the name is another
+	if gid >= 0 {
+		_ = os.Chown(tmp, -1, gid) // not a member: it stays with our own group
+	}
+	err = os.Chmod(tmp, 0o660)
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close(), os.Remove(tmp))
+	}
+	return &unixListener{l, path, &a.accepted}, nil
+}
+
+func (l *unixListener) Close() error {
+	return errors.Join(ignoreMissing(os.Remove(l.path)), l.UnixListener.Close())
+}
+
+// goodToken returns an access token that is good for minValid, waiting up to
+// patience for a refresh where that is needed. The usual case reads one
+// pointer: neither the network nor a thousand clients hold it up.
+func (a *Agent) goodToken(ctx context.Context, minValid, patience time.Duration) (access, replied, error) {
+	v := a.view.Load()
+	if v.access.enough(a.cfg.Uptime(), minValid) && !v.spurned {
+		return v.access, replied{}, nil
+	}
+	r, err := a.ask(ctx, func(id uint64) event { return tokenAsked{id, minValid, patience} })
+	return r.access, r, err
+}
+
+func (a *Agent) getToken(w http.ResponseWriter, r *http.Request) {
+	var minValid time.Duration
+	if text := r.URL.Query().Get("min_valid"); text != "" {
+		var err error
+		if minValid, err = parseDuration(text); err != nil {
+			fail(w, http.StatusBadRequest, Problem{Code: "min_valid", Message: "min_valid is not a duration", Hint: "write it like min_valid=60s"})
+			return
+		}
+	}
+	acc, replied, err := a.goodToken(r.Context(), minValid, askPatience)
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, stopping())
+		return
+	}
+	if replied.outcome != done {
+		a.failToken(w, replied)
+		return
+	}
+	now := a.cfg.Uptime()
+	left := acc.left(now)
+	answer(w, http.StatusOK, struct {
+		Token     string    `json:"access_token"`
+		Type      string    `json:"token_type"`
+		ExpiresIn int64     `json:"expires_in"`
+		ExpiresAt time.Time `json:"expires_at"`
+	}{acc.Token.Reveal(), "bearer", int64(left / time.Second), time.Now().Add(left).UTC().Truncate(time.Second)})
+}
+
+// failToken says why there is no token, and with a device that is not linked
+// also how to link it.
+func (a *Agent) failToken(w http.ResponseWriter, r replied) {
+	if r.outcome != notLinked {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64(math.Ceil(r.wait.Seconds())), 10))
+		fail(w, http.StatusServiceUnavailable, r.problem)
+		return
+	}
+	s := a.view.Load().status
+	answer(w, http.StatusConflict, struct {
+		problemAnswer
+		AuthorizeURL    string `json:"authorize_url,omitempty"`
+		UserCode        string `json:"user_code,omitempty"`
+		VerificationURI string `json:"verification_uri,omitempty"`
+	}{problemAnswer{r.problem.Code, r.problem.Message, r.problem.Hint}, s.AuthorizeURL, s.UserCode, s.VerificationURI})
+}
+
+// parseDuration takes Go's form and bare seconds.
+func parseDuration(text string) (time.Duration, error) {
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("negative")
+	}
+	return d, err
+}
+
+func (a *Agent) postRefused(w http.ResponseWriter, r *http.Request) {
+	if body, ok := readBody(w, r); ok {
+		a.tell(tokenRefused{lwa.NewSecret(string(bytes.TrimSpace(body)))})
+		w.WriteHeader(http.StatusAccepted)
+	}
+}
+
+func (a *Agent) postCode(w http.ResponseWriter, r *http.Request) {
+	body, ok := readBody(w, r)
+	if !ok {
+		return
+	}
+	drop, err := lwa.ParseDrop(body)
+	if err != nil {
+		p := Problem{Code: "not_a_code", Message: err.Error()}
+		if e, is := errors.AsType[*lwa.DropError](err); is {
+			p.Message, p.Hint = e.Message, e.Hint
+		}
+		fail(w, http.StatusBadRequest, p)
+		return
+	}
+	a.changeBy(w, r, http.StatusAccepted, func(id uint64) event { return codePosted{id, drop} })
+}
+
+// postAttend tells that a person is here, so a device that had stopped to
+// renew its code for nobody offers one now.
+func (a *Agent) postAttend(w http.ResponseWriter, _ *http.Request) {
+	a.tell(attended{})
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (a *Agent) change(ev func(id uint64) event) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := readBody(w, r); ok {
+			a.changeBy(w, r, http.StatusNoContent, ev)
+		}
+	}
+}
+
+func (a *Agent) changeBy(w http.ResponseWriter, r *http.Request, success int, ev func(id uint64) event) {
+	replied, err := a.ask(r.Context(), ev)
+	switch {
+	case err != nil:
+		fail(w, http.StatusServiceUnavailable, stopping())
+	case replied.outcome == done:
+		w.WriteHeader(success)
+	default:
+		fail(w, statusOf(replied.outcome), replied.problem)
+	}
+}
+
+func statusOf(o outcome) int {
+	switch o {
+	case done:
+		return http.StatusOK
+	case notLinked, conflict:
+		return http.StatusConflict
+	case noToken:
+		return http.StatusServiceUnavailable
+	case bad:
+		return http.StatusBadRequest
+	case tooMany:
+		return http.StatusTooManyRequests
+	case notSaved:
+		return http.StatusInsufficientStorage
+	}
+	return http.StatusInternalServerError
+}
+
+func stopping() Problem {
+	return Problem{Code: "stopping", Message: "the agent is stopping", Hint: "ask again in a moment"}
+}
+
+// readBody returns a small body, or answers why not.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		fail(w, http.StatusRequestEntityTooLarge, Problem{Code: "too_long", Message: "the text is longer than 8 KiB or ended early", Hint: "send the code or the address alone"})
+		return nil, false
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return body, true
+}
+
+type problemAnswer struct {
+	Error   string `json:"error"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func fail(w http.ResponseWriter, status int, p Problem) {
+	answer(w, status, problemAnswer{p.Code, p.Message, p.Hint})
+}
+
+// answer writes JSON within a bounded time: a client that does not read must
+// not keep a goroutine.
+func answer(w http.ResponseWriter, status int, body any) {
+	answerJSON(w, status, line(body))
+}
+
+func answerJSON(w http.ResponseWriter, status int, text []byte) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(text) // the client may have gone
+}

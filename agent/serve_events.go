@@ -1,0 +1,107 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (a *Agent) getStatus(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, http.StatusOK, a.view.Load().json)
+}
+
+// getEvents writes the status and then a line for each change. A reader that
+// is too slow for every change misses some and gets the newest.
+func (a *Agent) getEvents(w http.ResponseWriter, r *http.Request) {
+	out := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Cache-Control", "no-store")
+	var last []byte
+	a.views(r.Context(), func(v *view) bool {
+		if bytes.Equal(v.json, last) {
+			return true // only the token is another
+		}
+		last = v.json
+		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err := w.Write(v.json)
+		return err == nil && out.Flush() == nil
+	})
+}
+
+type connKey struct{}
+
+// numberConn gives each connection a number by which its displays are
+// forgotten when it ends.
+func numberConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, connID(c))
+}
+
+func (a *Agent) connChanged(c net.Conn, state http.ConnState) {
+	if state == http.StateClosed {
+		a.setDisplays(connID(c), nil)
+	}
+}
+
+// numberedConn is an accepted connection with its number.
+type numberedConn struct {
+	net.Conn
+	id uint64
+}
+
+func connID(c net.Conn) uint64 {
+	if n, is := c.(numberedConn); is {
+		return n.id
+	}
+	return 0
+}
+
+// Accept numbers the connections.
+func (l *unixListener) Accept() (net.Conn, error) {
+	c, err := l.UnixListener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return numberedConn{c, l.accepted.Add(1)}, nil
+}
+
+// postDisplay takes a report of the display process: an array of displays, or
+// one. It holds until the connection that brought it ends.
+func (a *Agent) postDisplay(w http.ResponseWriter, r *http.Request) {
+	body, ok := readBody(w, r)
+	if !ok {
+		return
+	}
+	var displays []Display
+	if strings.HasPrefix(strings.TrimSpace(string(body)), "{") {
+		body = slices.Concat([]byte("["), body, []byte("]"))
+	}
+	if err := json.Unmarshal(body, &displays); err != nil || len(displays) > 16 {
+		fail(w, http.StatusBadRequest, Problem{Code: "display", Message: "not a list of at most 16 displays", Hint: `send [{"driver":"…","device":"…","shows":"…","error":"…"}]`})
+		return
+	}
+	id, _ := r.Context().Value(connKey{}).(uint64)
+	a.setDisplays(id, displays)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// ShowDisplays takes the report of displays that are drawn on in this process.
+func (a *Agent) ShowDisplays(displays []Display) { a.setDisplays(0, displays) }
+
+func (a *Agent) setDisplays(conn uint64, displays []Display) {
+	job := func() {
+		if len(displays) == 0 {
+			delete(a.displays, conn)
+		} else {
+			a.displays[conn] = displays
+		}
+	}
+	select {
+	case a.jobs <- job:
+	case <-a.ended:
+	}
+}
