@@ -34,7 +34,7 @@ func (r *reader) config(env Env) Config {
 		Displays:    r.displays(),
 		TokenFiles:  r.tokenFiles(),
 	}
-	c.ClientSecret = r.clientSecret(env)
+	c.ClientSecret, c.SecretFile = r.clientSecret(env)
 	c.Scopes = r.scopes(c.Device.ProductID)
 	c.Region = r.region()
 	c.Endpoints, c.AmazonEndpoints = r.endpoints(c.Region)

@@ -4,7 +4,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,6 +36,7 @@ const (
 type Config struct {
 	ClientID     string
 	ClientSecret lwa.Secret // zero for a public client
+	SecretFile   string     // client_secret_file where ClientSecret comes from it, so that a change is noticed
 	Scopes       []string
 	Region       string
 	RedirectURI  string
@@ -114,7 +114,7 @@ func (p *Problem) Error() string {
 func Load(path string, env Env) (Config, error) {
 	text, err := readRegular(path)
 	if err != nil {
-		return Config{}, &Problem{File: path, What: "the configuration cannot be read: " + reason(err), Cure: cureOfRead(path, err, "write it, with client_id at least")}
+		return Config{}, unreadable(path, err)
 	}
 	return Parse(path, text, env)
 }
@@ -123,24 +123,33 @@ func Load(path string, env Env) (Config, error) {
 // it. It looks at the file of the client secret.
 func Parse(name string, text []byte, env Env) (Config, error) {
 	text = trimBOM(text)
-	d, problem := readDocument(name, text)
+	r, problem := newReader(name, text)
 	if problem != nil {
 		return Config{}, problem
 	}
-	r := &reader{document: d, file: name, bad: map[string]bool{}}
 	r.unknown()
 	c := r.config(env)
-	if len(r.problems) == 0 {
-		return c, nil
+	if err := r.err(); err != nil {
+		return Config{}, err
 	}
-	slices.SortStableFunc(r.problems, func(a, b *Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.What, b.What))
-	})
-	var all []error
-	for _, p := range r.problems {
-		all = append(all, p)
+	return c, nil
+}
+
+// LoadDisplays reads only the displays of the configuration file path, for the
+// process that draws: it must not see the client secret, and nothing else in the
+// file concerns it. Its error joins a *Problem for each thing that is wrong with
+// the displays; the others are returned beside it.
+func LoadDisplays(path string) ([]Display, error) {
+	text, err := readRegular(path)
+	if err != nil {
+		return nil, unreadable(path, err)
 	}
-	return Config{}, errors.Join(all...)
+	r, problem := newReader(path, trimBOM(text))
+	if problem != nil {
+		return nil, problem
+	}
+	all := r.displays()
+	return slices.DeleteFunc(all, func(d Display) bool { return d.Driver == "" }), r.err()
 }
 
 // RuntimeDir returns the directory of the agent's sockets according to the
@@ -197,6 +206,10 @@ var (
 	errNotRegular = errors.New("it is no regular file")
 	errTooLarge   = errors.New("it is larger than 64 KiB")
 )
+
+func unreadable(path string, err error) *Problem {
+	return &Problem{File: path, What: "the configuration cannot be read: " + reason(err), Cure: cureOfRead(path, err, "write it, with client_id at least")}
+}
 
 // reason is err without the path, which the message has already.
 func reason(err error) string {

@@ -84,7 +84,7 @@ path = "/run/b"
 `, noEnv)
 	eu, _ := lwa.RegionEndpoints("eu")
 	want := Config{
-		ClientID: goodID, ClientSecret: lwa.NewSecret("s3cret"), Scopes: []string{"alexa:all", "profile"}, Region: "eu",
+		ClientID: goodID, ClientSecret: lwa.NewSecret("s3cret"), SecretFile: secret, Scopes: []string{"alexa:all", "profile"}, Region: "eu",
 		RedirectURI: "http://localhost:9000/x?y=1", Method: "cbl", StateDir: "/s", RuntimeDir: "/r",
 		Code:   lwa.NewSecret("ANdNAVhyhqirUelHGEHA"),
 		Device: Device{"speaker", "0001"}, Inbox: Inbox{[]string{"/drop/", "/one/file"}}, Refresh: Refresh{5 * time.Minute},
@@ -220,6 +220,21 @@ func TestRuntimeDirIsFoundInAFaultyFile(t *testing.T) {
 	}
 	if got := RuntimeDir("/nonexistent"); got != "/run/lwa-agent" {
 		t.Errorf("runtime directory %q of a missing file, want the default", got)
+	}
+}
+
+func TestDisplaysAreFoundBesideOtherMistakes(t *testing.T) {
+	text := "clint_id = 3\nclient_secret_file = \"/none\"\n[[display]]\ndriver = \"png\"\ndevice = \"/run/x.png\"\n[[display]]\ndevice = \"/dev/tty1\"\n"
+	path := write(t, "c.toml", 0o600, text)
+	got, err := LoadDisplays(path)
+	if want := []Display{{"png", "/run/x.png"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("displays %+v, want %+v: what is wrong elsewhere must not darken a screen", got, want)
+	}
+	if want := path + ":6: a [[display]] has no driver; write one, as in driver = \"terminal\""; sprint("%v", err) != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if got, err := LoadDisplays("/nonexistent"); got != nil || err == nil {
+		t.Errorf("LoadDisplays of nothing = %v, %v; want an error that says so", got, err)
 	}
 }
 

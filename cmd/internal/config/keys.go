@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +33,23 @@ type reader struct {
 	problems []*Problem
 	warnings []string
 	bad      map[string]bool // paths of values that were reported already
+}
+
+func newReader(file string, text []byte) (*reader, *Problem) {
+	d, problem := readDocument(file, text)
+	return &reader{document: d, file: file, bad: map[string]bool{}}, problem
+}
+
+// err joins the problems in the order of their lines.
+func (r *reader) err() error {
+	slices.SortStableFunc(r.problems, func(a, b *Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.What, b.What))
+	})
+	var all []error
+	for _, p := range r.problems {
+		all = append(all, p)
+	}
+	return errors.Join(all...)
 }
 
 func (r *reader) report(line int, what, cure string) {

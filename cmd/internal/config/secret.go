@@ -12,35 +12,35 @@ import (
 
 // clientSecret reads the client secret: systemd's credential client_secret
 // (systemd.exec(5), LoadCredential=), else the file that the setting names. No
-// text at all makes a public client.
-func (r *reader) clientSecret(env Env) lwa.Secret {
+// text at all makes a public client. path is the file it comes from, or would.
+func (r *reader) clientSecret(env Env) (secret lwa.Secret, path string) {
 	const key = "client_secret_file"
 	file := r.text(key)
 	if dir := env("CREDENTIALS_DIRECTORY"); dir != "" {
 		credential := filepath.Join(dir, "client_secret")
 		if text, err := readRegular(credential); err == nil {
-			return r.secret("the credential client_secret", text)
+			return r.secret("the credential client_secret", text), ""
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			r.fault(key, "the credential client_secret cannot be read: "+reason(err), "correct LoadCredential= of the unit")
-			return lwa.Secret{}
+			return lwa.Secret{}, ""
 		}
 	}
 	switch {
 	case file == "":
-		return lwa.Secret{}
+		return lwa.Secret{}, ""
 	case !filepath.IsAbs(file):
 		r.fault(key, "client_secret_file is not absolute", "write the whole path, from the first /")
-		return lwa.Secret{}
+		return lwa.Secret{}, ""
 	}
 	text, err := readRegular(file)
 	if err != nil {
 		r.fault(key, file+" cannot be read: "+reason(err), cureOfRead(file, err, "write the client secret there, or remove the line for a public client"))
-		return lwa.Secret{}
+		return lwa.Secret{}, file
 	}
 	if st, err := os.Stat(file); err == nil && st.Mode().Perm()&0o004 != 0 {
 		r.warn(key, "everybody on this device can read "+file, "chmod 0640 "+file)
 	}
-	return r.secret(file, text)
+	return r.secret(file, text), file
 }
 
 // secret accepts one word. Its characters are never shown.
