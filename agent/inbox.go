@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"path/filepath"
@@ -28,9 +29,8 @@ type inbox struct {
 	spools  []*spool
 	watch   dirWatch
 	last    inboxReport
-	repeat  bool          // the next report goes out even if it is like the last
-	started bool          // a report went out
-	pause   time.Duration // the least time between two looks: a flood of files must not cost all of the processor
+	repeat  bool // the next report goes out even if it is like the last
+	started bool // a report went out
 }
 
 // inboxReport is all there is to know about the configured paths.
@@ -126,7 +126,7 @@ func (in *inbox) run(ctx context.Context) {
 			begin := time.Now()
 			wanted := in.look(begin)
 			end := time.Now()
-			free = end.Add(max(minPause, 4*end.Sub(begin)))
+			free = end.Add(max(minPause, 4*end.Sub(begin))) // a flood of files costs a fifth of the processor
 			next = later(wanted, free)
 			timer.Reset(time.Until(next))
 		}
@@ -146,7 +146,7 @@ func (in *inbox) look(now time.Time) time.Time {
 	var report inboxReport
 	in.watch.ensure(in.spools, now)
 	if message, hint := in.watch.trouble(); message != "" {
-		report.trouble(in.watch.failedAt, message, hint)
+		report.trouble(cmp.Or(in.watch.failedAt, in.spools[0].dir), message, hint)
 		next = now.Add(pollEvery)
 	}
 	for _, s := range in.spools {

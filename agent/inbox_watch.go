@@ -57,7 +57,7 @@ func (w *dirWatch) errors() <-chan error {
 // ensure watches the directories that are there, and the parents, where one
 // that is not there would appear.
 func (w *dirWatch) ensure(spools []*spool, now time.Time) {
-	if w.failure != nil && now.Before(w.retry) {
+	if len(spools) == 0 || w.failure != nil && now.Before(w.retry) {
 		return
 	}
 	if w.notify != nil && w.holds(spools) {
