@@ -36,6 +36,7 @@ type store struct {
 	generation uint64
 	writes     uint64 // successful saves since the start
 	noPrevious bool   // the record on disk must not be kept beside the next one
+	blocked    error  // a record is there that must not be written over
 }
 
 // errLocked means that another agent runs on the same state directory.
@@ -83,10 +84,11 @@ func (s *store) load() (record, error) {
 			return r, trouble
 		case errors.Is(err, errNewer):
 			return record{}, fmt.Errorf("%s: %w; install that version again", filepath.Join(s.dir, name), err)
-		case errors.Is(err, errCorrupt):
-			trouble = errors.Join(trouble, s.setAside(name, err))
+		case errors.Is(err, fs.ErrPermission):
+			s.blocked = fmt.Errorf("%w; give the file to the agent's user (chown, chmod 600) and restart", err)
+			return record{}, s.blocked
 		case !errors.Is(err, fs.ErrNotExist):
-			trouble = errors.Join(trouble, err)
+			trouble = errors.Join(trouble, s.setAside(name, err))
 		}
 	}
 	return record{}, trouble
@@ -124,6 +126,9 @@ func (s *store) setAside(name string, why error) error {
 // last step a power cut brings the old record back, without the first fsync an
 // empty one.
 func (s *store) save(r record) error {
+	if s.blocked != nil {
+		return s.blocked
+	}
 	text := encodeRecord(r, s.generation+1)
 	if err := s.replace(currentName, text, !s.noPrevious); err != nil {
 		return err
@@ -137,6 +142,9 @@ func (s *store) save(r record) error {
 // forget saves a record without a link so that no generation of the old one
 // stays on the disk.
 func (s *store) forget(r record) error {
+	if s.blocked != nil {
+		return s.blocked
+	}
 	if err := os.Remove(filepath.Join(s.dir, previousName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

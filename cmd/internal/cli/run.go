@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/config"
+	"lwa-agent/lwa"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+)
+
+// runAgent is the daemon until ctx ends.
+func runAgent(ctx context.Context, o runOptions) error {
+	if err := hideMemory(); err != nil {
+		return err
+	}
+	cfg, err := config.Load(o.configPath, o.streams.Env)
+	if err != nil {
+		return err
+	}
+	log := newLog(o)
+	for _, w := range cfg.Warnings {
+		log.Warn("configuration", "warning", w)
+	}
+	changed, err := agent.WatchNetwork(ctx)
+	if err != nil {
+		log.Warn("changes of the network are not noticed; waits end by themselves", "error", err)
+	}
+	c := agentConfig(cfg, o.streams.Env)
+	c.Log, c.NetworkChanged, c.Alive = log, changed, notifier()
+	a, err := agent.New(c)
+	if err != nil {
+		return err
+	}
+
+	// What follows the agent ends with it.
+	ctx, stop := context.WithCancel(ctx)
+	var tasks sync.WaitGroup
+	tasks.Go(func() {
+		a.Statuses(ctx, func(st agent.Status) bool {
+			_, _ = daemon.SdNotify(false, "STATUS="+statusText(st)) // nobody listens: fine
+			return true
+		})
+	})
+	tasks.Go(func() { followConfig(ctx, o, cfg, log, a, c) })
+	if o.display {
+		tasks.Go(func() {
+			statuses := func(ctx context.Context, yield func(agent.Status)) {
+				a.Statuses(ctx, func(st agent.Status) bool { yield(st); return true })
+			}
+			out, _ := o.streams.Out.(*os.File)
+			drawStatuses(ctx, cfg.Displays, out, o.streams.Env, o.streams.Err, statuses, a.ShowDisplays)
+		})
+	}
+	err = a.Run(ctx)
+	stop()
+	tasks.Wait()
+	return err
+}
+
+// hideMemory keeps tokens out of core dumps and from other processes of the
+// same user (prctl(2), PR_SET_DUMPABLE).
+func hideMemory() error {
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) // the unit's sandbox forbids it and has done it
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot turn core dumps off: %w", err)
+	}
+	return nil
+}
+
+func newLog(o runOptions) *slog.Logger {
+	out := o.streams.Err
+	if o.display && isTerminal(out) {
+		out = io.Discard // it would run through the picture; the screen says what is wrong
+	}
+	options := &slog.HandlerOptions{}
+	if o.streams.Env("JOURNAL_STREAM") != "" { // the journal has its own time
+		options.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey && len(groups) == 0 {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.New(slog.NewTextHandler(out, options))
+}
+
+// notifier tells systemd that the loop is alive, and at the first call that the
+// service is ready (sd_notify(3)). The loop calls it, so a loop that hangs
+// starves the watchdog.
+func notifier() func() {
+	ready := false
+	return func() {
+		message := daemon.SdNotifyWatchdog
+		if !ready {
+			message += "\n" + daemon.SdNotifyReady
+			ready = true
+		}
+		_, _ = daemon.SdNotify(false, message) // nobody listens: fine
+	}
+}
+
+func agentConfig(cfg config.Config, env config.Env) agent.Config {
+	c := agent.Config{
+		Client: lwa.Client{
+			ID: cfg.ClientID, Secret: cfg.ClientSecret, Scopes: cfg.Scopes, RedirectURI: cfg.RedirectURI,
+			ProductID: cfg.Device.ProductID, SerialNumber: cfg.Device.SerialNumber,
+			Endpoints: cfg.Endpoints, Transport: lwa.NewTransport(),
+		},
+		Method: cfg.Method, Code: cfg.Code, BootSpread: cfg.Refresh.BootSpread, Inbox: cfg.Inbox.Paths,
+		StateDir: cfg.StateDir, RuntimeDir: cfg.RuntimeDir, BootID: bootID(env), Version: shortVersion(),
+		Uptime: agent.Uptime,
+	}
+	for _, f := range cfg.TokenFiles {
+		c.TokenFiles = append(c.TokenFiles, agent.TokenFile(f))
+	}
+	return c
+}
+
+// bootID names the running boot. The unit passes it on, because its sandbox
+// hides the kernel's file.
+func bootID(env config.Env) string {
+	if id := env("LWA_AGENT_BOOT_ID"); id != "" {
+		return strings.ReplaceAll(id, "-", "")
+	}
+	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // unknown is "": no token is kept over a restart
+	return strings.ReplaceAll(strings.TrimSpace(string(text)), "-", "")
+}
+
+// statusText is the line that systemctl status shows.
+func statusText(st agent.Status) string {
+	text := st.State
+	switch st.State {
+	case agent.Linked:
+		if st.Account != "" {
+			text += " to " + st.Account
+		}
+		if st.ExpiresAt != nil {
+			text += ", token good until " + st.ExpiresAt.Local().Format(time.TimeOnly)
+		}
+		if st.NextRefresh != nil {
+			text += ", next refresh at " + st.NextRefresh.Local().Format(time.TimeOnly)
+		}
+	case agent.Unlinked:
+		text = "not linked (" + cmp.Or(st.Reason, "no reason known") + "); link it with: lwa-agent link"
+	default:
+		text = cmp.Or(st.Reason, text)
+	}
+	if p := st.LastError; p != nil {
+		text += "; " + p.Message
+	}
+	return printable(text)
+}
