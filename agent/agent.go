@@ -376,7 +376,7 @@ func (a *Agent) inboxReports() <-chan inboxReport {
 }
 
 func (a *Agent) inboxReported(r inboxReport) {
-	checked := inboxChecked{trouble: r.Trouble}
+	checked := inboxChecked{trouble: r.Trouble, offers: len(r.Offers)}
 	if len(r.Refusals) > 0 {
 		checked.refused = r.Refusals[0]
 		if more := len(r.Refusals) - 1; more > 0 {

@@ -52,6 +52,7 @@ type (
 	inboxChecked struct {
 		refused refusal
 		trouble refusal
+		offers  int // files that hold a code
 	}
 
 	// taken: a take effect ended; trouble tells what it could not do.

@@ -106,7 +106,7 @@ func newMachine(set settings, rec record, kept access, trouble string, now time.
 		refused: -1, renewed: -refreshGap, lastNetwork: -networkEvery, poked: -attendEvery, seen: now,
 	}
 	if trouble != "" {
-		m.raise(sourceStore, "store_damaged", trouble, "if the device is not linked now, link it again")
+		m.raise(sourceDamage, "store_damaged", trouble, "if the device is not linked now, link it again")
 	}
 	if m.linked() && kept.left(now) > 0 {
 		m.access = kept
@@ -329,6 +329,7 @@ func (m *machine) deadline() time.Duration {
 	consider(free && (m.linked() || m.revoked()), m.refresh.due)
 	consider(free && m.linked() && m.access.left(m.now) > 0, m.account.due)
 	consider(free && m.offersPair() && m.pair.isLive(), m.pair.nextPoll)
+	consider(m.access.left(m.now) > 0, m.access.Expires)
 	consider(m.pair.isLive() && m.pair.Expires > m.now, m.pair.Expires)
 	consider(free && m.offersPair() && !m.pair.isLive(), m.make.due)
 	for _, a := range m.asks {

@@ -79,14 +79,15 @@ func (m *machine) tokenRefused(ev tokenRefused) {
 	if !m.linked() || m.access.Token.IsZero() || ev.token != m.access.Token || m.spurned {
 		return
 	}
+	if m.refresh.waiting {
+		return // no better one is to be had, so this one still goes out at once
+	}
 	if m.refused >= 0 && m.now-m.refused < refusedEvery {
 		return
 	}
 	m.refused = m.now
 	m.spurned = true
-	if !m.refresh.waiting {
-		m.refresh.due = m.now
-	}
+	m.refresh.due = m.now
 }
 
 // networkChanged shortens the waits after failures, at most once a minute.

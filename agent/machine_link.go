@@ -98,6 +98,7 @@ func (m *machine) unlinkAsked(ev unlinkAsked) {
 		m.refresh = idle()
 		m.clear(sourceRefresh)
 		m.clear(sourceLink)
+		m.clear(sourceDamage)
 		m.unlinkReason = "unlinked on the device"
 		m.startOffer()
 		m.do(note{"unlinked on the device", ""})

@@ -136,6 +136,7 @@ func (m *machine) finishLink(l link, t lwa.Token, sent time.Duration, settle fun
 		m.adopt(next, problem)
 		settle(problem)
 		m.clear(sourceLink)
+		m.clear(sourceDamage)
 		m.unlinkReason = ""
 		m.endOffer()
 		m.use(t, sent)

@@ -14,6 +14,7 @@ type source uint8
 const (
 	sourceConfig source = iota
 	sourceStore
+	sourceDamage // what was found on the disk at the start
 	sourceLink
 	sourceRefresh
 	sourceInbox   // a file that was refused
@@ -45,6 +46,9 @@ func (m *machine) clear(s source) { m.problems[s] = Problem{} }
 
 func (m *machine) inboxChecked(ev inboxChecked) {
 	m.show(sourceInbox, "drop_refused", ev.refused)
+	if ev.offers == 0 && m.problems[sourceInbox].Code == "foreign_state" {
+		m.clear(sourceInbox) // its file is gone
+	}
 	m.show(sourceWatch, "inbox", ev.trouble)
 }
 
