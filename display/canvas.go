@@ -94,10 +94,11 @@ func paint(width, height int, s Screen) (*image.Gray, string) {
 	}
 	said := ""
 	if reason != "" {
-		said = "No QR code here: " + reason + "."
+		said = "No QR code here: " + reason
 		if s.SmallerCode != "" {
-			said = "No QR code here: " + reason + "; " + s.SmallerCode + " would fit more."
+			said += "; " + s.SmallerCode
 		}
+		said += "."
 	}
 	blocks := textOf(s, false, said)
 	letters := (width - 2*margin) / letter

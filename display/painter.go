@@ -85,10 +85,11 @@ func (p *Painter) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			continue
-		case screen = <-p.next:
-			known = true
-			if failing {
-				continue // it is tried again in its time, with the latest screen
+		case s := <-p.next:
+			same := known && s.Equal(screen)
+			screen, known = s, true
+			if failing || same {
+				continue // a failure is tried again in its time, with the latest screen
 			}
 		case <-again.C:
 		}

@@ -87,9 +87,12 @@ func NeedTool(t testing.TB, program, debianPackage string) {
 func Zbarimg(t testing.TB, path string) string {
 	t.Helper()
 	NeedTool(t, "zbarimg", "zbar-tools")
-	out, err := exec.CommandContext(t.Context(), "zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", path).CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), "zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", path)
+	var complaints strings.Builder // it also complains when all is well, of a missing D-Bus
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("zbarimg reads no QR code from %s: %v\n%s", path, err, out)
+		t.Fatalf("zbarimg reads no QR code from %s: %v\n%s", path, err, complaints.String())
 	}
 	return strings.TrimSuffix(string(out), "\n")
 }
