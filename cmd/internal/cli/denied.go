@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// cureOfDenied says how the invoking user comes to use path: which group it
+// belongs to, or the directory that hides it, and the command to join that.
+func cureOfDenied(path string) string {
+	info, err := os.Stat(path)
+	for err != nil && path != "/" {
+		path = filepath.Dir(path)
+		info, err = os.Stat(path)
+	}
+	if err != nil {
+		return "use sudo"
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "use sudo"
+	}
+	return joinGroup(strconv.FormatUint(uint64(owner.Gid), 10), info.Mode().Perm())
+}
+
+// joinGroup is the cure where the group gid owns what was denied.
+func joinGroup(gid string, mode fs.FileMode) string {
+	if gid == "0" || mode&0o070 == 0 {
+		return "no group may; use sudo"
+	}
+	group := gid
+	if g, err := user.LookupGroupId(gid); err == nil {
+		group = g.Name
+	}
+	name := strconv.Itoa(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+		if groups, err := u.GroupIds(); err == nil && slices.Contains(groups, gid) {
+			return fmt.Sprintf("you joined the group %s after you logged in; log in again", group)
+		}
+	}
+	return fmt.Sprintf("join the group with: sudo usermod -aG %s %s, then log in again", group, name)
+}

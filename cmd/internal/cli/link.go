@@ -1,0 +1,309 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"lwa-agent/agent"
+	"lwa-agent/display"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) linkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "link",
+		Short: "Shows the QR code in this terminal and waits until linked",
+		Long: `Shows the address and, where the terminal is large enough, a QR code to link this
+device; takes a pasted code or address; ends by itself once the device is linked.
+It works over SSH. Ctrl-C leaves, and the device stays ready to be linked.`,
+		Args: noArgs(anyFlags),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.link(cmd.Context()) },
+	}
+}
+
+func (a *app) relinkCommand() *cobra.Command {
+	var cancel bool
+	cmd := &cobra.Command{
+		Use:   "relink",
+		Short: "Offers a new link while the old one stays in use",
+		Long: `Offers a new link while the old one stays in use until the new one is proven, for
+another account, say. In a terminal it goes on like "lwa-agent link".`,
+		Args: noArgs(anyFlags),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cancel {
+				return a.relink(cmd.Context())
+			}
+			if _, err := a.socket().call(cmd.Context(), http.MethodDelete, "/relink", ""); err != nil {
+				return err
+			}
+			a.say("no new link is offered; the old one stays in use")
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&cancel, "cancel", false, "withdraw the offer")
+	return cmd
+}
+
+func (a *app) link(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := a.socket()
+	updates := s.follow(ctx)
+	first, err := next(ctx, updates)
+	if err := errors.Join(err, first.err); err != nil {
+		return err
+	}
+	if st := first.status; st.State == agent.Linked && !offers(st) {
+		a.say("already linked%s; for another account: lwa-agent relink", toWhom(st))
+		return nil
+	}
+	// Somebody is here, so a device that gave up for the day offers a code now.
+	if _, err := s.call(ctx, http.MethodPost, "/attend", ""); err != nil {
+		return err
+	}
+	l := a.session(s, first.status)
+	if p := l.problem; p != nil {
+		l.line("%s", problemText(p))
+	}
+	if at := first.status.NextLinkAt; at != nil {
+		l.shown = at.String() // no news to somebody who has just asked for one
+	}
+	if done, err := l.see(ctx, updates, first.status); done {
+		return err
+	}
+	return l.run(ctx, updates)
+}
+
+func (a *app) relink(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := a.socket()
+	updates := s.follow(ctx)
+	first, err := next(ctx, updates)
+	if err := errors.Join(err, first.err); err != nil {
+		return err
+	}
+	if _, err := s.call(ctx, http.MethodPost, "/relink", ""); err != nil {
+		return err
+	}
+	l := a.session(s, first.status)
+	if isTerminal(a.Out) {
+		return l.run(ctx, updates)
+	}
+	return l.printOffer(ctx, updates)
+}
+
+// toWhom is " to the account of …" where that is known.
+func toWhom(s agent.Status) string {
+	if s.Account == "" {
+		return ""
+	}
+	return " to the account of " + s.Account
+}
+
+func offers(s agent.Status) bool { return s.AuthorizeURL != "" || s.UserCode != "" }
+
+// session is a person at a terminal who links the device.
+type session struct {
+	app      *app
+	socket   *socket
+	cells    display.Cells // of the output
+	terminal bool          // somebody reads the prompt
+
+	hope    hope
+	offered bool           // a way to link was shown
+	shown   string         // the one that stands on the terminal
+	pending bool           // a code was seen on its way
+	told    bool           // "asking Amazon" was said
+	problem *agent.Problem // the last one said
+	lost    bool           // the agent is away
+
+	prompt    string
+	prompting bool // the cursor stands behind the prompt
+}
+
+const asking = "asking Amazon …"
+
+func (a *app) session(s *socket, before agent.Status) *session {
+	l := &session{app: a, socket: s, hope: hope{before: before}, problem: before.LastError, terminal: isTerminal(a.Out)}
+	if f, ok := a.Out.(*os.File); ok {
+		l.cells = display.CellsOf(f, a.Env)
+	}
+	return l
+}
+
+// run shows what the agent offers and takes what is pasted, until linked.
+func (l *session) run(ctx context.Context, updates <-chan update) error {
+	pasted := l.app.lines(ctx)
+	for {
+		select {
+		case u := <-updates:
+			switch {
+			case errors.Is(u.err, errNotRunning):
+				if !l.lost {
+					l.line("the agent went away; waiting for it (see: systemctl status lwa-agent)")
+				}
+				l.lost = true
+				continue
+			case u.err != nil:
+				l.leavePrompt()
+				return u.err
+			}
+			l.lost = false
+			if done, err := l.see(ctx, updates, u.status); done {
+				return err
+			}
+		case text := <-pasted:
+			l.prompting = false // the person's Enter ended that line
+			l.take(ctx, text)
+		case <-ctx.Done():
+			l.leavePrompt()
+			return errQuiet
+		}
+	}
+}
+
+// see says what is new in s. It is done when the device is linked, or when a
+// new link is no longer offered.
+func (l *session) see(ctx context.Context, updates <-chan update, s agent.Status) (done bool, err error) {
+	if l.hope.see(s) == fulfilled {
+		s = l.app.named(ctx, updates, s)
+		l.leavePrompt()
+		l.app.sayLinked(s)
+		return true, nil
+	}
+	pending := s.CodePending || s.State == agent.Linking
+	ended := l.pending && !pending
+	if p := s.LastError; isNew(p, l.problem) || ended && p != nil {
+		l.line("%s", problemText(p))
+	}
+	l.problem, l.pending = s.LastError, pending
+	if pending {
+		if !l.told {
+			l.line(asking)
+		}
+		l.told = true
+		return false, nil
+	}
+	l.told = false
+	if l.offered && s.State == agent.Linked && !offers(s) {
+		l.leavePrompt()
+		return true, fmt.Errorf("the new link was withdrawn; the old one stays in use")
+	}
+	l.offer(s)
+	l.ask()
+	return false, nil
+}
+
+// offer shows a way to link, once.
+func (l *session) offer(s agent.Status) {
+	if !offers(s) {
+		l.prompt = "Waiting for a code from Amazon … "
+		if at := s.NextLinkAt; at != nil && at.String() != l.shown {
+			l.shown = at.String()
+			l.line("the next code comes %s; Enter asks for one now", whenLine(*at, time.Now()))
+		}
+		return
+	}
+	l.prompt = "Waiting until you have signed in … "
+	if s.AuthorizeURL != "" {
+		l.prompt = "Code or address: "
+	}
+	key := s.AuthorizeURL + " " + s.VerificationURI + " " + s.UserCode
+	if key == l.shown {
+		return
+	}
+	l.shown, l.offered = key, true
+	l.leavePrompt()
+	out, _ := l.cells.Inline(linkScreen(s, time.Now()), 1)
+	fmt.Fprint(l.app.Out, out)
+}
+
+// printOffer is for scripts: it waits for the way to link, prints it and returns.
+func (l *session) printOffer(ctx context.Context, updates <-chan update) error {
+	limited, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for {
+		u, err := next(limited, updates)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return errors.New("a new link is being prepared; see: lwa-agent status")
+		case u.err != nil:
+			return u.err
+		case offers(u.status):
+			l.offer(u.status)
+			return nil
+		}
+	}
+}
+
+// take hands in a pasted line and says why it was refused. An empty line only
+// tells that somebody is here.
+func (l *session) take(ctx context.Context, text string) {
+	target := "/code"
+	if strings.TrimSpace(text) == "" {
+		target = "/attend"
+	}
+	switch _, err := l.socket.call(ctx, http.MethodPost, target, text); {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		l.line("%s", codeError(err))
+	case target == "/code":
+		l.line(asking)
+		l.told = true
+		return
+	}
+	l.ask()
+}
+
+func (l *session) line(format string, args ...any) {
+	l.leavePrompt()
+	l.app.say(format, args...)
+}
+
+func (l *session) ask() {
+	if l.terminal && !l.prompting && l.prompt != "" {
+		fmt.Fprint(l.app.Out, l.prompt)
+		l.prompting = true
+	}
+}
+
+// leavePrompt gives the next line a place of its own.
+func (l *session) leavePrompt() {
+	switch {
+	case !l.prompting:
+	case l.cells.Escapes:
+		fmt.Fprint(l.app.Out, "\r\x1b[K")
+	default:
+		fmt.Fprintln(l.app.Out)
+	}
+	l.prompting = false
+}
+
+// lines sends what is typed or pasted, line by line. The end of the input is no
+// end of anything: the code may come another way.
+func (a *app) lines(ctx context.Context) <-chan string {
+	lines := make(chan string)
+	go func() {
+		in := bufio.NewScanner(a.In)
+		in.Buffer(make([]byte, 0, 4096), 16*maxCode)
+		for in.Scan() {
+			select {
+			case lines <- in.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return lines
+}

@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"lwa-agent/agent"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Says what is going on, what is wrong, and the cure",
+		Long: `Says whether the device is linked, to whom, how long the token is good, what is
+wrong and the cure, and how to link. Exit status 0 whatever the state; for scripts
+there are "wait" and "token".`,
+		Args: noArgs(anyFlags),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s := a.socket()
+			text, err := s.call(cmd.Context(), http.MethodGet, "/status", "")
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				_, err := a.Out.Write(text)
+				return err
+			}
+			var status agent.Status
+			if err := json.Unmarshal(text, &status); err != nil {
+				return fmt.Errorf("what answers at %s is not the agent (%w); see: systemctl status lwa-agent", s.path, err)
+			}
+			return writeStatus(a.Out, status, time.Now())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the status as JSON")
+	return cmd
+}
+
+// table writes lines of a label and a text. Only printable characters get out:
+// names come from the network.
+type table struct{ strings.Builder }
+
+func (t *table) row(label, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if text == "" {
+		return
+	}
+	fmt.Fprintf(t, "%-9s %s\n", label, printable(text))
+}
+
+// writeStatus is the status for people, as it looks at the time now.
+func writeStatus(w io.Writer, s agent.Status, now time.Time) error {
+	var t table
+	t.row("state", "%s", stateLine(s, now))
+	t.row("account", "%s", s.Account)
+	switch {
+	case s.ExpiresAt != nil && s.ExpiresAt.After(now):
+		t.row("token", "good for %s, until %s", inWords(s.ExpiresAt.Sub(now)), timeOfDay(*s.ExpiresAt, now))
+	case s.State == agent.Linked:
+		t.row("token", "none is valid now")
+	}
+	if s.NextRefresh != nil {
+		t.row("refresh", "%s", whenLine(*s.NextRefresh, now))
+	}
+	if p := s.LastError; p != nil {
+		t.row("problem", "%s (since %s)", p.Message, timeOfDay(p.At, now))
+		t.row("cure", "%s", p.Hint)
+	}
+	waysToLink(&t, s, now)
+	for _, d := range s.Displays {
+		t.row("display", "%s", displayLine(d))
+	}
+	t.row("scopes", "%s", strings.Join(s.Scopes, " "))
+	t.row("serial", "%s", s.SerialNumber)
+	t.row("clock", "%s", clockLine(s.Clock))
+	t.row("writes", "%d to the state directory since the start", s.StoreWrites)
+	t.row("version", "%s", s.Version)
+	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+func stateLine(s agent.Status, now time.Time) string {
+	line := s.State
+	if s.State == agent.Linked && s.LinkedSince != nil {
+		line += " since " + timeOfDay(*s.LinkedSince, now)
+	}
+	if s.Reason != "" {
+		line += ": " + s.Reason
+	}
+	return line
+}
+
+func waysToLink(t *table, s agent.Status, now time.Time) {
+	t.row("link", "%s", s.AuthorizeURL)
+	if s.UserCode != "" {
+		line := fmt.Sprintf("open %s and enter %s", s.VerificationURI, s.UserCode)
+		if s.LinkExpiresAt != nil && s.LinkExpiresAt.After(now) {
+			line += fmt.Sprintf(" (good for %s)", inWords(s.LinkExpiresAt.Sub(now)))
+		}
+		t.row("link", "%s", line)
+	}
+	t.row("link", "%s", s.LinkPage)
+	if s.NextLinkAt != nil {
+		t.row("link", "the next code comes %s; at once with: lwa-agent link", whenLine(*s.NextLinkAt, now))
+	}
+	switch {
+	case s.AuthorizeURL != "":
+		t.row("", "then hand in the address the browser ends at: lwa-agent link, or lwa-agent code")
+	case s.State == agent.Unlinked && s.UserCode == "" && s.LinkPage == "" && s.NextLinkAt == nil:
+		t.row("link", "none is offered yet; lwa-agent link waits for one")
+	}
+}
+
+func displayLine(d agent.Display) string {
+	line := d.Driver
+	if d.Device != "" {
+		line += " " + d.Device
+	}
+	switch {
+	case d.Error != "":
+		return line + ": " + d.Error
+	case d.Shows != "":
+		return line + " shows " + d.Shows
+	}
+	return line
+}
+
+func clockLine(c agent.Clock) string {
+	line := "not synchronized"
+	if c.Synchronized {
+		line = "synchronized"
+	}
+	switch skew := time.Duration(c.SkewSeconds) * time.Second; {
+	case skew >= 2*time.Second:
+		line += fmt.Sprintf(", %s behind Amazon's", inWords(skew))
+	case skew <= -2*time.Second:
+		line += fmt.Sprintf(", %s ahead of Amazon's", inWords(-skew))
+	}
+	return line
+}
+
+func whenLine(at, now time.Time) string {
+	if !at.After(now) {
+		return "now"
+	}
+	return fmt.Sprintf("in %s, at %s", inWords(at.Sub(now)), timeOfDay(at, now))
+}
+
+// timeOfDay is the time of day, with the date where that is another one.
+func timeOfDay(at, now time.Time) string {
+	at = at.In(now.Location())
+	if at.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return at.Format(time.TimeOnly)
+	}
+	return at.Format("2006-01-02 15:04")
+}
+
+// inWords is d rounded down to what people say.
+func inWords(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	}
+	return fmt.Sprintf("%d days", d/(24*time.Hour))
+}
