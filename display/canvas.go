@@ -56,8 +56,16 @@ const (
 	letter    = 7
 	rowHeight = 13
 	boldRow   = 16
-	margin    = 3 // round text
 )
+
+// margin is the number of pixels round text. Small panels have none to spare:
+// with 128 columns "amazon.com/us/code" fits exactly.
+func margin(picture *image.Gray) int {
+	if b := picture.Bounds(); min(b.Dx(), b.Dy()) < 100 {
+		return 1
+	}
+	return 3
+}
 
 // fewest is the number of letters and rows below which there is no use in
 // setting text beside or below a code.
@@ -83,7 +91,7 @@ func paint(width, height int, s Screen) (*image.Gray, string) {
 		for _, q := range codes {
 			if p, ok := place(q, width, height, least); ok {
 				p.draw(picture)
-				paintText(picture, p.text, shortAddress(textOf(s, true, ""), 3*(p.text.Dx()-2*margin)/letter))
+				paintText(picture, p.text, shortAddress(textOf(s, true, ""), 3*lettersIn(picture, p.text)))
 				return picture, q.String()
 			}
 		}
@@ -101,8 +109,7 @@ func paint(width, height int, s Screen) (*image.Gray, string) {
 		said += "."
 	}
 	blocks := textOf(s, false, said)
-	letters := (width - 2*margin) / letter
-	if s.Elsewhere != "" && len(s.Address) > 2*letters {
+	if s.Elsewhere != "" && len(s.Address) > 2*lettersIn(picture, picture.Bounds()) {
 		blocks = elsewhere(s, said) // nobody types that from a panel
 	}
 	paintText(picture, picture.Bounds(), blocks)
@@ -113,8 +120,8 @@ func paint(width, height int, s Screen) (*image.Gray, string) {
 // largest: left of the text or above it.
 func place(q qrCode, width, height, least int) (placing, bool) {
 	var best placing
-	beside := min(height, width-fewestLetters*letter-2*margin)
-	above := min(width, height-fewestRows*rowHeight-margin)
+	beside := min(height, width-fewestLetters*letter-2)
+	above := min(width, height-fewestRows*boldRow-2)
 	for _, try := range []struct {
 		room  int
 		below bool
@@ -161,12 +168,26 @@ func (p placing) draw(picture *image.Gray) {
 	}
 }
 
+// lettersIn is the number of letters in a row across area.
+func lettersIn(picture *image.Gray, area image.Rectangle) int {
+	return (area.Dx() - 2*margin(picture)) / letter
+}
+
 // paintText sets blocks in area, as large as all of them fit, and leaves out
 // the least important where they do not.
 func paintText(picture *image.Gray, area image.Rectangle, blocks []block) {
+	edge, tall := margin(picture), 0
+	for i, b := range blocks {
+		switch b.style {
+		case whole:
+			blocks[i].style = broken
+		case large:
+			tall = boldRow - rowHeight
+		}
+	}
 	for scale := max(1, min(picture.Bounds().Dx(), picture.Bounds().Dy())/120); scale >= 1; scale-- {
-		columns := (area.Dx()/scale - 2*margin) / letter
-		rows := (area.Dy()/scale - 2*margin - (boldRow - rowHeight)) / rowHeight
+		columns := (area.Dx()/scale - 2*edge) / letter
+		rows := (area.Dy()/scale - 2*edge - tall) / rowHeight
 		lines, all, ok := arrange(blocks, columns, rows)
 		if scale > 1 && !all {
 			continue
@@ -174,30 +195,23 @@ func paintText(picture *image.Gray, area image.Rectangle, blocks []block) {
 		if !ok {
 			lines = clip(blocks, columns, rows)
 		}
-		setLines(picture, area, lines, columns, scale)
+		setLines(picture, area, lines, scale)
 		return
 	}
 }
 
-func setLines(picture *image.Gray, area image.Rectangle, lines []line, columns, scale int) {
+func setLines(picture *image.Gray, area image.Rectangle, lines []line, scale int) {
 	sheet := image.NewGray(image.Rect(0, 0, area.Dx()/scale, area.Dy()/scale))
 	draw.Draw(sheet, sheet.Bounds(), image.White, image.Point{}, draw.Src)
-	y := margin
+	x, y := margin(picture), margin(picture)
 	for _, l := range lines {
-		switch {
-		case l.style == large:
-			write(sheet, inconsolata.Bold8x16, margin, y+12, l.text)
+		if l.style == large {
+			write(sheet, inconsolata.Bold8x16, x, y+12, l.text)
 			y += boldRow
-		case l.style == whole:
-			for text := l.text; text != ""; y += rowHeight {
-				n := min(len(text), max(columns, 1))
-				write(sheet, basicfont.Face7x13, margin, y+11, text[:n])
-				text = text[n:]
-			}
-		default:
-			write(sheet, basicfont.Face7x13, margin, y+11, l.text)
-			y += rowHeight
+			continue
 		}
+		write(sheet, basicfont.Face7x13, x, y+11, l.text)
+		y += rowHeight
 	}
 	for i, v := range sheet.Pix {
 		if v < 0x80 {

@@ -177,3 +177,25 @@ func readPNG(t *testing.T, path string) image.Image {
 	}
 	return picture
 }
+
+// TestSmallestPanelShowsAddressAndCode: 128x32 holds two rows of text, and
+// nothing else would help.
+func TestSmallestPanelShowsAddressAndCode(t *testing.T) {
+	panel := newSheet(128, 32)
+	if _, err := display.NewCanvas(panel).Draw(pair()); err != nil {
+		t.Fatal(err)
+	}
+	ink := func(top, bottom int) (right int) {
+		for y := top; y < bottom; y++ {
+			for x := range 128 {
+				if panel.GrayAt(x, y).Y == 0 {
+					right = max(right, x)
+				}
+			}
+		}
+		return right
+	}
+	if address, code := ink(0, 14), ink(14, 32); address < 18*7-8 || code < 6*8-8 || code > 6*8+2 {
+		t.Errorf("the rows end at pixels %d and %d; want amazon.com/us/code (about 126) and BEYHYS (about 48)", address, code)
+	}
+}

@@ -39,7 +39,7 @@ func offer(t testing.TB, bytes int) display.Screen {
 			"Bring it here: run lwa-agent link and paste it.",
 		},
 		SmallerCode: `link with a client id of "Other devices and platforms"`,
-		Elsewhere:   "The address to open: run lwa-agent status.",
+		Elsewhere:   "For the address run: lwa-agent status",
 	}
 }
 
@@ -250,7 +250,7 @@ func TestTooSmallForTheAddress(t *testing.T) {
 	out, shows := utf8Cells(40, 8).FullScreen(offer(t, 469))
 	picture := checkTerminal(t, offer(t, 469), out, shows, 40, 8)
 	text := strings.Join(strings.Fields(picture.Text()), " ")
-	if !strings.Contains(text, "run lwa-agent status") || strings.Contains(text, "https:") {
+	if !strings.Contains(text, "run: lwa-agent status") || strings.Contains(text, "https:") {
 		t.Errorf("a terminal of 40x8 shows\n%s\nwant where to find the address, and no piece of it", picture.Text())
 	}
 }

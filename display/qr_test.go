@@ -37,3 +37,20 @@ func TestTextTooLongForAnyCodeIsNamed(t *testing.T) {
 		t.Errorf("%v hides its cause", err)
 	}
 }
+
+func TestAddressIsBrokenWhereItIsEasyToType(t *testing.T) {
+	for _, want := range []struct {
+		address string
+		columns int
+		rows    string
+	}{
+		{"amazon.com/us/code", 8, "amazon|.com/us/|code"},
+		{"amazon.com/us/code", 18, "amazon.com/us/code"},
+		{"abcdefghij", 4, "abcd|efgh|ij"},
+		{"a.b", 0, "a|.|b"},
+	} {
+		if got := strings.Join(pieces(want.address, want.columns), "|"); got != want.rows {
+			t.Errorf("%s in %d columns: %s, want %s", want.address, want.columns, got, want.rows)
+		}
+	}
+}

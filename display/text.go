@@ -9,9 +9,10 @@ import (
 type style int
 
 const (
-	prose style = iota // words, wrapped
-	whole              // an address: on lines of its own, never broken by us, so that it can be copied
-	large              // a code for typing
+	prose  style = iota // words, wrapped
+	whole               // an address: on lines of its own, never broken by us, so that it can be copied
+	broken              // an address where nothing can be copied, in pieces that are easy to type
+	large               // a code for typing
 )
 
 // block is a piece of text with its weight. Where room is short, blocks of the
@@ -32,9 +33,9 @@ type line struct {
 // textOf is what is written beside, below or, without a code, instead of a QR
 // code. reason says why there is none.
 func textOf(s Screen, withCode bool, reason string) []block {
-	title, problem, todo, enter, more := 0, 2, 3, 4, 5
+	title, problem, todo, enter, more := 0, 3, 4, 5, 6
 	if len(s.Payloads) > 0 {
-		title = 1 // there is something to do, which matters more
+		title = 2 // there is something to do, which matters more
 	}
 	blocks := []block{{s.Title, prose, title}, {s.Problem, prose, problem}}
 	if withCode {
@@ -62,8 +63,11 @@ func textOf(s Screen, withCode bool, reason string) []block {
 func elsewhere(s Screen, reason string) []block {
 	s.Address, s.Open = "", s.Elsewhere
 	blocks := textOf(s, false, reason)
-	if len(blocks) > 0 {
-		blocks[0].rank = 0
+	for i, b := range blocks {
+		if b.text == s.Elsewhere || s.Elsewhere == "" {
+			blocks[i].rank = 0
+			break
+		}
 	}
 	return blocks
 }
@@ -123,6 +127,10 @@ func set(blocks []block, rank, columns int, spaced bool) []line {
 			}
 		case whole:
 			lines = append(lines, line{b.text, whole, max(1, (width(b.text)+columns-1)/max(columns, 1))})
+		case broken:
+			for _, piece := range pieces(b.text, columns) {
+				lines = append(lines, line{piece, prose, 1})
+			}
 		case large:
 			for _, row := range wrap(b.text, columns-2) { // it is set with a margin
 				lines = append(lines, line{row, large, 1})
@@ -166,6 +174,25 @@ func wrap(text string, columns int) []string {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// pieces breaks an address before a point or after a slash, where there is one
+// in the second half of a row.
+func pieces(address string, columns int) []string {
+	columns = max(columns, 1)
+	var rows []string
+	rest := []rune(address)
+	for len(rest) > columns {
+		at := columns
+		for p := columns; p > columns/2; p-- {
+			if rest[p] == '.' || rest[p-1] == '/' {
+				at = p
+				break
+			}
+		}
+		rows, rest = append(rows, string(rest[:at])), rest[at:]
+	}
+	return append(rows, string(rest))
 }
 
 // clean makes text harmless for a terminal: an account's name or an error that
