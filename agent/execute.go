@@ -110,7 +110,7 @@ func (a *Agent) reply(e reply) {
 
 func (a *Agent) take(e take) event {
 	if err := e.file.take(e.result); err != nil {
-		return taken{refusal{e.file.path(), err.Error(), "remove the file by hand"}}
+		return taken{refusal{e.file.path(), err.Error(), "check who owns the directory, and its mode"}}
 	}
 	return taken{}
 }

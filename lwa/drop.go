@@ -98,7 +98,9 @@ func parseAssigned(value string) (Drop, error) {
 	case quoted:
 		return wholeCode(value) // as in a shell or in TOML: the text itself, not form-encoded
 	default:
-		return parseWord("code=" + value)
+		d, err := parseWord("code=" + value)
+		d.Address = d.Address && strings.Contains(value, "&") // alone it is an assignment, and whole
+		return d, err
 	}
 }
 

@@ -84,9 +84,9 @@ func TestEveryFormOfADropGivesItsCode(t *testing.T) {
 		{"with the code behind", "state=" + someState + "&code=" + someCode, cuttable},
 		{"copied from behind code=", someCode + "&scope=profile&state=" + someState, cuttable},
 
-		{"an assignment", "code=" + someCode + "\n", noState},
-		{"in capitals", "CODE=" + someCode, noState},
-		{"with blanks, as in TOML", "code = " + someCode, noState},
+		{"an assignment", "code=" + someCode + "\n", bare},
+		{"in capitals", "CODE=" + someCode, bare},
+		{"with blanks, as in TOML", "code = " + someCode, bare},
 		{"in quotes, as in a shell", `CODE="` + someCode + `"` + "\n", bare},
 		{"in quotes, as in TOML", `code = "` + someCode + `"`, bare},
 		{"in quotes nothing is decoded", `code="abc%2Bdef+g"`, Drop{Code: NewSecret("abc%2Bdef+g")}},
