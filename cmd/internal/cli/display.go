@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/config"
+	"lwa-agent/display"
+)
+
+const (
+	terminalDriver = "terminal"
+	pngDriver      = "png"
+
+	// resizePoll is how soon a terminal follows a change of its size. A process
+	// hears of that by a signal only for the terminal it was started from.
+	resizePoll = 2 * time.Second
+
+	// absence is how long an agent may be away, for a restart, before displays
+	// say so.
+	absence = 3 * time.Second
+)
+
+// runDisplay draws what the agent of runtimeDir says on the displays, and tells
+// the agent what can be seen on them, until ctx ends. Neither a missing display
+// nor a missing agent ends it: both come and go. What is wrong with a display
+// is written to stderr once.
+func runDisplay(ctx context.Context, runtimeDir string, displays []config.Display, stderr io.Writer) error {
+	b := newBoard(targetsFor(displays), stderr)
+	link := newDisplayLink(filepath.Join(runtimeDir, eventsSocketName))
+	var tasks sync.WaitGroup
+	tasks.Go(func() { link.report(ctx, b) })
+	tasks.Go(func() { link.follow(ctx, b, stderr) })
+	b.run(ctx)
+	tasks.Wait()
+	return nil
+}
+
+// drawStatuses draws in the process of the agent itself. statuses calls yield
+// with the status at once and after each change, until ctx ends; report is
+// told what the displays show whenever that changes. With no display
+// configured, and stdout a terminal that takes more than plain text, that is
+// drawn on. getenv describes stdout's terminal.
+func drawStatuses(
+	ctx context.Context, displays []config.Display, stdout *os.File, getenv func(string) string, stderr io.Writer,
+	statuses func(ctx context.Context, yield func(agent.Status)), report func([]agent.Display),
+) {
+	targets := targetsFor(displays)
+	if len(displays) == 0 && display.CellsOf(stdout, getenv).Escapes {
+		targets = []*target{{
+			driver: terminalDriver, device: stdout.Name(), poll: resizePoll,
+			open: func() (display.Display, error) { return display.NewTerminal(stdout, getenv), nil },
+		}}
+	}
+	b := newBoard(targets, stderr)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { statuses(ctx, func(st agent.Status) { b.show(screenFor(st, time.Now())) }) })
+	tasks.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-b.changed:
+				report(b.lines())
+			}
+		}
+	})
+	b.run(ctx)
+	tasks.Wait()
+}
+
+// target is a display that was asked for.
+type target struct {
+	driver, device string
+	poll           time.Duration
+	open           func() (display.Display, error)
+
+	// shy keeps a console that nobody configured as it is, for people to log in
+	// on, until a link is offered for the first time.
+	shy bool
+}
+
+// targetsFor is what is drawn on: what is configured, else the virtual console
+// that can be seen.
+func targetsFor(displays []config.Display) []*target {
+	if len(displays) == 0 {
+		t := newTarget(config.Display{Driver: terminalDriver})
+		t.shy = true
+		return []*target{t}
+	}
+	var targets []*target
+	for _, d := range displays {
+		targets = append(targets, newTarget(d))
+	}
+	return targets
+}
+
+func newTarget(d config.Display) *target {
+	t := &target{driver: d.Driver, device: d.Device}
+	switch d.Driver {
+	case terminalDriver:
+		t.poll = resizePoll
+		t.open = func() (display.Display, error) {
+			device := d.Device
+			if device == "" {
+				var err error
+				if device, err = activeConsole(os.DirFS("/sys/class/tty/tty0")); err != nil {
+					return nil, err
+				}
+			}
+			opened, err := display.OpenTerminal(device)
+			if err != nil {
+				return nil, err
+			}
+			return opened, nil
+		}
+	case pngDriver:
+		t.open = func() (display.Display, error) {
+			if d.Device == "" {
+				return nil, errors.New(`the driver png needs a file: write device = "/run/lwa-agent-display/link.png", say, into its [[display]]`)
+			}
+			opened, err := display.OpenPNG(d.Device)
+			if err != nil {
+				return nil, err
+			}
+			return opened, nil
+		}
+	}
+	return t
+}
+
+// unknownDriver is what status says of a driver that this version lacks.
+func unknownDriver(driver string) error {
+	return fmt.Errorf("the driver %q is not in this version; there are %s and %s", driver, pngDriver, terminalDriver)
+}
+
+// activeConsole is the virtual console on the screen; tty0 is that of tty0 in
+// /sys.
+func activeConsole(tty0 fs.FS) (string, error) {
+	text, err := fs.ReadFile(tty0, "active")
+	name := strings.TrimSpace(string(text))
+	if err != nil || name == "" {
+		return "", errors.New("no display is configured and there is no virtual console; write a [[display]] into config.toml")
+	}
+	return "/dev/" + name, nil
+}
+
+// board is all displays with what they show.
+type board struct {
+	targets  []*target
+	painters []*display.Painter // nil for a driver that does not exist
+	stderr   io.Writer
+	changed  chan struct{} // lines has something new
+
+	mu      sync.Mutex
+	reports []agent.Display
+	offered bool // a link was offered once
+}
+
+func newBoard(targets []*target, stderr io.Writer) *board {
+	b := &board{
+		targets: targets, painters: make([]*display.Painter, len(targets)), stderr: stderr,
+		changed: make(chan struct{}, 1), reports: make([]agent.Display, len(targets)),
+	}
+	for i, t := range targets {
+		b.reports[i] = agent.Display{Driver: t.driver, Device: t.device}
+		if t.open == nil {
+			b.report(i, "", unknownDriver(t.driver))
+			continue
+		}
+		if t.shy {
+			b.report(i, "nothing until a link is offered", nil)
+		}
+		b.painters[i] = display.NewPainter(display.PainterConfig{
+			Open: t.open, Poll: t.poll,
+			Report: func(shows string, err error) { b.report(i, shows, err) },
+		})
+	}
+	return b
+}
+
+// run paints until ctx ends and every display that answers has been left.
+func (b *board) run(ctx context.Context) {
+	var painting sync.WaitGroup
+	for _, p := range b.painters {
+		if p != nil {
+			painting.Go(func() { p.Run(ctx) })
+		}
+	}
+	painting.Wait()
+	<-ctx.Done()
+}
+
+func (b *board) show(s display.Screen) {
+	b.mu.Lock()
+	b.offered = b.offered || s.Kind == display.Offer
+	offered := b.offered
+	b.mu.Unlock()
+	for i, p := range b.painters {
+		if p != nil && (offered || !b.targets[i].shy) {
+			p.Show(s)
+		}
+	}
+}
+
+// report notes what a display shows, and tells the log what is wrong with it.
+func (b *board) report(i int, shows string, err error) {
+	problem := ""
+	if err != nil {
+		problem = oneLine(err)
+		name := strings.TrimSpace(b.targets[i].driver + " " + b.targets[i].device)
+		fmt.Fprintf(b.stderr, "lwa-agent: display %s: %s\n", name, problem)
+	}
+	b.mu.Lock()
+	b.reports[i].Shows, b.reports[i].Error = shows, problem
+	b.mu.Unlock()
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+}
+
+// lines is what all displays show, for the status.
+func (b *board) lines() []agent.Display {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.reports)
+}
+
+// oneLine is err on one line: joined errors have one for each.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
