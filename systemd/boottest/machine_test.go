@@ -196,14 +196,20 @@ func (m *machine) must(args ...string) string {
 }
 
 // as runs a shell command as a user, who logs in for it: with the groups of the
-// user data base.
-func (m *machine) as(user, command string) (string, error) {
-	return m.run("runuser", "-u", user, "--", "sh", "-c", "cd && "+command)
+// user data base. What the user types comes by its standard input, since command
+// lines end up in the journal.
+func (m *machine) as(user, command string, types ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(m.t.Context(), 30*time.Second)
+	defer cancel()
+	c := m.inside(ctx, "runuser", "-u", user, "--", "sh", "-c", "cd && "+command)
+	c.Stdin = strings.NewReader(strings.Join(types, ""))
+	out, err := c.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
 }
 
-func (m *machine) mustAs(user, command string) string {
+func (m *machine) mustAs(user, command string, types ...string) string {
 	m.t.Helper()
-	out, err := m.as(user, command)
+	out, err := m.as(user, command, types...)
 	if err != nil {
 		m.t.Fatalf("%s in the machine, %s: %v\n%s", user, command, err, out)
 	}

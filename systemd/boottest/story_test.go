@@ -85,7 +85,7 @@ func TestDeviceFromInstallationToRemoval(t *testing.T) {
 
 	s.step("alice scans, signs in, and copies the address into the drop directory: cp", func() string {
 		redirect, _ := d.allow()
-		d.mustAs("alice", "echo '"+redirect+"' > address.txt && cp address.txt /var/spool/lwa-agent/")
+		d.mustAs("alice", "cat > address.txt && cp address.txt /var/spool/lwa-agent/", redirect+"\n")
 		st := d.awaitStatus(20*time.Second, "the agent to notice that there is no network", func(s agent.Status) bool { return s.LastError != nil })
 		if n := amazon.Count(lwatest.Exchange); n != 0 {
 			t.Errorf("%d codes reached Amazon without a network", n)
@@ -145,7 +145,7 @@ ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://
 	})
 	s.step("alice moves a bare code into the drop directory: mv", func() string {
 		_, code := d.allow()
-		d.mustAs("alice", "umask 022; printf %s '"+code+"' > code && mv code /var/spool/lwa-agent/")
+		d.mustAs("alice", "umask 022; cat > code && mv code /var/spool/lwa-agent/", code)
 		st := d.awaitStatus(20*time.Second, "the device to be linked", linked)
 		d.nothingLeftInDrop()
 		return fmt.Sprintf("linked, account %q", st.Account)
@@ -154,9 +154,11 @@ ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://
 		d.mustAs("alice", "lwa-agent relink")
 		_, code := d.allow()
 		d.wantToken(d.mustAs("alice", "lwa-agent token | tr -d '\\n' | sha256sum"))
-		before := amazon.Count(lwatest.Exchange)
+		old := d.awaitStatus(time.Second, "the old link", func(s agent.Status) bool { return s.LinkedSince != nil })
 		d.edit("alice", "/var/spool/lwa-agent/code.txt", code)
-		d.awaitStatus(20*time.Second, "the new link", func(s agent.Status) bool { return linked(s) && amazon.Count(lwatest.Exchange) > before })
+		d.awaitStatus(20*time.Second, "the new link", func(s agent.Status) bool {
+			return linked(s) && s.LinkedSince != nil && s.LinkedSince.After(*old.LinkedSince)
+		})
 		d.nothingLeftInDrop()
 		return d.wantToken(d.mustAs("alice", "lwa-agent token | tr -d '\\n' | sha256sum"))
 	})
@@ -263,10 +265,13 @@ func (d *device) networkUp() {
 	d.must("ip", "link", "set", "up0", "up")
 }
 
+// nothingLeftInDrop: "linked" is said after the file with the code was removed.
 func (d *device) nothingLeftInDrop() {
 	d.t.Helper()
 	if left := d.mustAs("alice", "ls -A /var/spool/lwa-agent"); left != "RESULT.txt" {
-		d.t.Errorf("in the drop directory are %q; want RESULT.txt alone, since a code does not lie about", left)
+		st, err := d.status()
+		d.t.Errorf("in the drop directory are %q; want RESULT.txt alone, since a code does not lie about\n%s\nstatus %+v, %v\n%s", left,
+			d.must("sh", "-c", "cd /var/spool/lwa-agent && ls -la --time-style=full-iso && cat RESULT.txt"), st, err, d.journal("-u", "lwa-agent", "-n", "10"))
 	}
 	if result := d.mustAs("alice", "cat /var/spool/lwa-agent/RESULT.txt"); result == "" {
 		d.t.Error("RESULT.txt is empty; it has to say what became of the code")
