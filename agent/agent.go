@@ -14,6 +14,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -328,7 +329,9 @@ func (a *Agent) tell(ev event) {
 
 // ConfigBroken tells that the configuration changed and is wrong. The agent
 // goes on with the one from before and says so.
-func (a *Agent) ConfigBroken(err error) { a.tell(configBroken{err.Error()}) }
+func (a *Agent) ConfigBroken(err error) {
+	a.tell(configBroken{strings.ReplaceAll(err.Error(), "\n", "; also ")})
+}
 
 // Reconfigure takes a changed configuration over. A link that fits it stays.
 func (a *Agent) Reconfigure(ctx context.Context, cfg Config) {

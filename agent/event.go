@@ -156,6 +156,8 @@ type (
 
 	// note is a line for the log: one for each change of state.
 	note struct{ message, detail string }
+	// warning is a line for the log about a problem that is new.
+	warning struct{ problem Problem }
 )
 
 func (save) isEffect()       {}
@@ -169,6 +171,7 @@ func (reply) isEffect()      {}
 func (take) isEffect()       {}
 func (keepAccess) isEffect() {}
 func (note) isEffect()       {}
+func (warning) isEffect()    {}
 
 // outcome is how a question ended.
 type outcome uint8

@@ -51,6 +51,8 @@ func (a *Agent) execute(e effect) event {
 		a.keepAccess(e.access)
 	case note:
 		a.log(e)
+	case warning:
+		a.cfg.Log.Warn(e.problem.Message, "code", e.problem.Code, "hint", e.problem.Hint)
 	}
 	return nil
 }

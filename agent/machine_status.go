@@ -39,7 +39,7 @@ func (m *machine) raiseProblem(s source, p Problem) {
 		return
 	}
 	m.problems[s], m.raised[s] = p, m.now
-	m.do(note{p.Message, p.Hint})
+	m.do(warning{p})
 }
 
 func (m *machine) clear(s source) { m.problems[s] = Problem{} }

@@ -45,6 +45,7 @@ func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slo
 		}
 	}
 	watch(o.configPath)
+	watch(cfg.SecretFile)
 
 	broken := false
 	settled := time.NewTimer(time.Hour)
@@ -64,7 +65,6 @@ func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slo
 		}
 		next, err := config.Load(o.configPath, o.streams.Env)
 		if err != nil {
-			log.Error("the configuration is wrong; the one from before stays in use", "error", err)
 			broken = true
 			a.ConfigBroken(err)
 			continue
@@ -73,6 +73,7 @@ func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slo
 			continue
 		}
 		cfg, broken = next, false
+		watch(cfg.SecretFile)
 		c := agentConfig(cfg, o.streams.Env)
 		c.Client.Transport = base.Client.Transport
 		a.Reconfigure(ctx, c)
