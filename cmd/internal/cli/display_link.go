@@ -32,7 +32,7 @@ type displayLink struct {
 
 func newDisplayLink(path string) *displayLink {
 	return &displayLink{
-		socket: &socket{path, &http.Transport{DialContext: dialer(path), DisableKeepAlives: true}},
+		socket: &socket{path: path, transport: &http.Transport{DialContext: dialer(path), DisableKeepAlives: true}},
 		again:  make(chan struct{}, 1),
 	}
 }
