@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -54,7 +55,7 @@ func main() {
 
 func connect(path string) func() error {
 	return func() error {
-		c, err := net.Dial("unix", path)
+		c, err := new(net.Dialer).DialContext(context.Background(), "unix", path)
 		if err != nil {
 			return err
 		}
