@@ -252,6 +252,9 @@ func (a *Agent) publish() {
 	v := &view{status: a.m.status(), access: a.m.access, spurned: a.m.spurned, next: make(chan struct{})}
 	v.status.Version = a.cfg.Version
 	v.status.Displays = a.allDisplays()
+	if v.status.AuthorizeURL != "" {
+		v.status.Inbox = a.cfg.Inbox
+	}
 	v.json = line(v.status)
 	old := a.view.Load()
 	if old != nil && bytes.Equal(old.json, v.json) && old.access == v.access && old.spurned == v.spurned {

@@ -33,6 +33,7 @@ type Status struct {
 	LinkExpiresAt   *time.Time `json:"link_expires_at,omitempty"` // when UserCode ends
 	NextLinkAt      *time.Time `json:"next_link_at,omitempty"`    // when an unattended device offers its next code
 	PollSeconds     int        `json:"poll_seconds,omitempty"`    // how long "allowed" on the phone may take to arrive
+	Inbox           []string   `json:"inbox,omitempty"`           // where a code may be dropped, while one is wanted
 	CodePending     bool       `json:"code_pending,omitempty"`    // a code handed in has no outcome yet
 
 	Account      string     `json:"account,omitempty"`

@@ -25,7 +25,7 @@ func screenFor(st agent.Status, now time.Time) display.Screen {
 func linkScreen(st agent.Status, now time.Time) display.Screen {
 	s := stateScreen(st, now)
 	for i, l := range s.Lines {
-		if l == bringBack {
+		if strings.HasPrefix(l, bringBack) {
 			s.Lines[i] = "Paste it below."
 		}
 	}
@@ -34,7 +34,7 @@ func linkScreen(st agent.Status, now time.Time) display.Screen {
 
 const (
 	title     = "Link this device to Amazon"
-	bringBack = "Bring it to this device: run lwa-agent link and paste it, or drop it as a text file."
+	bringBack = "Bring it to this device: run lwa-agent link and paste it, or drop it as a text file"
 )
 
 func stateScreen(st agent.Status, now time.Time) display.Screen {
@@ -69,10 +69,18 @@ func authorizeScreen(st agent.Status) display.Screen {
 		Address:  st.AuthorizeURL,
 		Lines: more(
 			"After that a page fails to load, as it should. Copy its address.",
-			bringBack, oldLinkStays(st), reasonText(st)),
+			bringItBack(st), oldLinkStays(st), reasonText(st)),
 		SmallerCode: `link with a client id of "Other devices and platforms", whose code is small`,
 		Elsewhere:   "For the address run: lwa-agent status",
 	}
+}
+
+// bringItBack says how the address comes to the device.
+func bringItBack(st agent.Status) string {
+	if len(st.Inbox) == 0 {
+		return bringBack + "."
+	}
+	return bringBack + " into " + st.Inbox[0] + "."
 }
 
 // pairScreen offers a code pair, for which nothing has to come back. The QR
