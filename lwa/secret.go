@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"unique"
 )
 
 const redacted = "[secret]"
@@ -14,21 +15,35 @@ const redacted = "[secret]"
 // token, a code, a verifier, a client secret. Every way in which Go prints a
 // value gives "[secret]"; only Reveal gives the text, so a search for Reveal
 // finds each place where it leaves. Secrets compare with ==.
-type Secret struct{ text string }
+type Secret struct {
+	// Not a string: package fmt calls no method of a value in a field that is
+	// not exported, it prints what is in it.
+	text unique.Handle[string]
+}
 
 // NewSecret wraps text.
-func NewSecret(text string) Secret { return Secret{text} }
+func NewSecret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{unique.Make(text)}
+}
 
 // Reveal returns the text itself.
-func (s Secret) Reveal() string { return s.text }
+func (s Secret) Reveal() string {
+	if s.IsZero() {
+		return ""
+	}
+	return s.text.Value()
+}
 
 // IsZero reports whether there is no text.
-func (s Secret) IsZero() bool { return s.text == "" }
+func (s Secret) IsZero() bool { return s == Secret{} }
 
 // Hash returns the first 16 bytes of the text's SHA-256 in hexadecimal: enough
 // to recognise a secret again, useless for finding it out.
 func (s Secret) Hash() string {
-	sum := sha256.Sum256([]byte(s.text))
+	sum := sha256.Sum256([]byte(s.Reveal()))
 	return hex.EncodeToString(sum[:16])
 }
 
