@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -38,6 +39,9 @@ func parseAnswer(text []byte) (object, error) {
 	}
 	if _, err := d.Token(); err != nil {
 		return nil, errors.New("damaged JSON")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something behind the JSON")
 	}
 	return fields, nil
 }

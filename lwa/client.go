@@ -189,8 +189,8 @@ func isJSON(contentType string) bool {
 // clock because ours may be wrong.
 func retryAfter(value string, date time.Time) time.Duration {
 	var wait time.Duration
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		wait = time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(seconds, 1<<20)) * time.Second
 	} else if at, err := http.ParseTime(value); err == nil && !date.IsZero() {
 		wait = at.Sub(date)
 	} else {

@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -68,6 +70,9 @@ func refused(status int, word, description string, what request) *Error {
 	case "invalid_grant", "invalid_code_pair", "expired_token", "access_denied":
 		e.Kind = Spent
 		e.Message, e.Hint = what.spent(word)
+		if what == requestRefresh && word != "invalid_grant" { // no proof: gateways have such words of their own
+			e.Kind, e.Message, e.Hint = Passing, fmt.Sprintf("the server answered %d %s", status, word), ""
+		}
 	case "invalid_client", "unauthorized_client":
 		e.Kind, e.Message, e.Hint = Configuration, "Amazon does not know this client id and client secret", secretHint
 		if word == "unauthorized_client" || what == requestPair {
@@ -118,25 +123,43 @@ func unreachable(err error, host string, unsent bool) *Error {
 		e.Code, e.Message = "clock", fmt.Sprintf("%s has a certificate that is not valid at this device's time", host)
 		e.Hint = "the clock is probably not set; it is tried again by itself"
 	case tlsErr:
-		e.Code, e.Message = "tls", fmt.Sprintf("%s did not prove who it is: %v", host, verification.Err)
+		e.Code, e.Message = "tls", fmt.Sprintf("%s did not prove who it is: %s", host, certificateFault(verification))
 		e.Hint = "something between the device and Amazon answers in its place"
 	case dnsErr:
 		e.Message, e.Hint = fmt.Sprintf("cannot find %s: %s", host, cmp.Or(dns.Err, "no answer")), "check the network connection; it is tried again by itself"
 	case isNet && netErr.Timeout():
 		e.Code, e.Message, e.Hint = "timeout", host+" did not answer in time", "it is tried again by itself"
 	default:
-		e.Message, e.Hint = fmt.Sprintf("cannot reach %s: %v", host, root(err)), "check the network connection; it is tried again by itself"
+		e.Message, e.Hint = fmt.Sprintf("cannot reach %s: %s", host, reason(err)), "check the network connection; it is tried again by itself"
 	}
 	return e
 }
 
-// root is the innermost error: "connection refused" without the addresses.
-func root(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
+// reason tells the failures of a network in the kernel's words. Other errors of
+// net/http are not repeated: they quote what the server sent, and one that
+// sends back what it got would put the code and the secret into the status.
+func reason(err error) string {
+	if errno, is := errors.AsType[syscall.Errno](err); is {
+		return errno.Error()
 	}
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection ended early"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "what answers there does not speak https"
+	default:
+		return "the connection failed or what answers there does not speak http"
+	}
+}
+
+// certificateFault names what is wrong with a certificate, and nothing that
+// stands in it.
+func certificateFault(err error) string {
+	if _, is := errors.AsType[x509.HostnameError](err); is {
+		return "its certificate is for another name"
+	}
+	if _, is := errors.AsType[x509.UnknownAuthorityError](err); is {
+		return "its certificate comes from nobody whom this device trusts"
+	}
+	return "its certificate is not valid"
 }
