@@ -77,6 +77,9 @@ func (m *machine) keepRunning() {
 			// bpf: without it DeviceAllow= and IPAddressDeny= are silently not
 			// enforced. The others: as on a real machine, the clock may be asked.
 			"--system-call-filter=bpf adjtimex clock_adjtime")
+		if hasConsole() {
+			c.Args = append(c.Args, "--bind="+console)
+		}
 		// With a host of both cgroup versions nspawn would choose the old one.
 		c.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
 		c.Stdout, c.Stderr = &m.console, &m.console

@@ -83,6 +83,8 @@ func TestDeviceFromInstallationToRemoval(t *testing.T) {
 		return "read by zbarimg"
 	})
 
+	s.step("with the drop-in for a screen, it is on a console of the kernel", d.onConsole)
+
 	s.step("alice scans, signs in, and copies the address into the drop directory: cp", func() string {
 		redirect, _ := d.allow()
 		d.mustAs("alice", "cat > address.txt && cp address.txt /var/spool/lwa-agent/", redirect+"\n")
