@@ -29,6 +29,8 @@ type playedAgent struct {
 	config string
 	mux    *http.ServeMux
 
+	attended chan bool // somebody said to be here
+
 	server   *http.Server
 	listener net.Listener
 	mu       sync.Mutex
@@ -44,7 +46,7 @@ func newFake(t *testing.T, first agent.Status) *playedAgent {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	f := &playedAgent{t: t, dir: dir, config: filepath.Join(dir, "config.toml"), mux: http.NewServeMux(), statuses: []agent.Status{first}, news: make(chan struct{})}
+	f := &playedAgent{t: t, dir: dir, config: filepath.Join(dir, "config.toml"), mux: http.NewServeMux(), statuses: []agent.Status{first}, news: make(chan struct{}), attended: make(chan bool, 100)}
 	if err := os.WriteFile(f.config, []byte("runtime_dir = \""+dir+"\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,10 @@ func newFake(t *testing.T, first agent.Status) *playedAgent {
 		statuses, _ := f.history()
 		w.Write(append(marshal(statuses[len(statuses)-1]), '\n'))
 	})
-	f.mux.HandleFunc("POST /attend", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	f.mux.HandleFunc("POST /attend", func(w http.ResponseWriter, _ *http.Request) {
+		f.attended <- true
+		w.WriteHeader(http.StatusNoContent)
+	})
 	return f
 }
 
@@ -210,11 +215,17 @@ func (b *buffer) String() string {
 // await returns once the text holds a part.
 func (b *buffer) await(t *testing.T, part string) {
 	t.Helper()
+	b.awaitAfter(t, 0, part)
+}
+
+// awaitAfter is await for what comes after the first bytes.
+func (b *buffer) awaitAfter(t *testing.T, first int, part string) {
+	t.Helper()
 	deadline := time.After(commandPatience)
 	for {
 		b.mu.Lock()
 		text, news := b.text.Bytes(), b.news
-		found := bytes.Contains(text, []byte(part))
+		found := bytes.Contains(text[first:], []byte(part))
 		b.mu.Unlock()
 		if found {
 			return
