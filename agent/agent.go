@@ -95,9 +95,12 @@ type question struct {
 	reply chan<- replied // buffered
 }
 
+// replied is a reply on its way, with the access token of that moment.
 type replied struct {
-	reply
-	access access
+	outcome outcome
+	problem Problem
+	wait    time.Duration
+	access  access
 }
 
 // New locks and loads the state directory and opens the sockets. Errors are

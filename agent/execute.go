@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"time"
 
 	"lwa-agent/lwa"
@@ -50,9 +52,9 @@ func (a *Agent) execute(e effect) event {
 	case keepAccess:
 		a.keepAccess(e.access)
 	case note:
-		a.log(e)
+		a.log(slog.LevelInfo, e.message, "detail", e.detail)
 	case warning:
-		a.cfg.Log.Warn(e.problem.Message, "code", e.problem.Code, "hint", e.problem.Hint)
+		a.log(slog.LevelWarn, e.problem.Message, "code", e.problem.Code, "hint", e.problem.Hint)
 	}
 	return nil
 }
@@ -90,7 +92,7 @@ func (a *Agent) call(id uint64, make func(context.Context, *lwa.Client, *answere
 		}
 		if !date.IsZero() {
 			ans.dated = true
-			ans.skew = int64(date.Sub(time.Now()).Round(time.Second) / time.Second)
+			ans.skew = int64(time.Until(date).Round(time.Second) / time.Second)
 		}
 		a.tell(ans)
 	}()
@@ -106,7 +108,7 @@ func asError(err error) *lwa.Error {
 func (a *Agent) reply(e reply) {
 	if to := a.waiting[e.question]; to != nil {
 		delete(a.waiting, e.question)
-		to <- replied{e, a.m.access}
+		to <- replied{e.outcome, e.problem, e.wait, a.m.access}
 	}
 }
 
@@ -117,10 +119,13 @@ func (a *Agent) take(e take) event {
 	return taken{}
 }
 
-func (a *Agent) log(e note) {
-	if e.detail == "" {
-		a.cfg.Log.Info(e.message)
-		return
+// log writes a line with the texts that are not empty, in pairs of key and text.
+func (a *Agent) log(level slog.Level, message string, pairs ...string) {
+	var args []any
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			args = append(args, pair[0], pair[1])
+		}
 	}
-	a.cfg.Log.Info(e.message, "detail", e.detail)
+	a.cfg.Log.Log(context.Background(), level, message, args...) //nolint:sloglint // the machine tells what happened in its own words
 }

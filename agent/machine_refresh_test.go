@@ -66,7 +66,9 @@ func TestRotatedTokenSurvivesAFullDisk(t *testing.T) {
 func TestOutageNeverEndsALink(t *testing.T) {
 	failures := []*lwa.Error{
 		errDown, errUnsent, errConfig,
-		{Kind: lwa.Passing, Code: "not_oauth"}, {Kind: lwa.Passing, Code: "timeout"}, {Kind: lwa.Passing, Code: "clock"},
+		{Kind: lwa.Passing, Code: "not_oauth"},
+		{Kind: lwa.Passing, Code: "timeout"},
+		{Kind: lwa.Passing, Code: "clock"},
 		{Kind: lwa.Passing, Code: "server", RetryAfter: hour},
 	}
 	w := linkedWorld(t)

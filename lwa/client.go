@@ -99,7 +99,7 @@ func (r request) spent(word string) (message, hint string) {
 // else is an *Error.
 func (c *Client) post(ctx context.Context, what request, endpoint string, form url.Values) ([]byte, time.Time, error) {
 	body := &sealedBody{text: strings.NewReader(form.Encode())}
-	req, err := http.NewRequest(http.MethodPost, endpoint, body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, body)
 	if err != nil {
 		return nil, time.Time{}, &Error{Kind: Configuration, Code: "config", Message: "the address of the server is not valid", Hint: "check [endpoints]", Unsent: true}
 	}

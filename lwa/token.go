@@ -100,7 +100,7 @@ func noRefreshToken(date time.Time) *Error {
 // Profile returns the name of the account that gave the access token, or its
 // e-mail address, or its user id, whichever the granted scopes show first.
 func (c *Client) Profile(ctx context.Context, access Secret) (string, error) {
-	req, err := http.NewRequest(http.MethodGet, c.Endpoints.Profile, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Endpoints.Profile, nil)
 	if err != nil {
 		return "", &Error{Kind: Configuration, Code: "config", Message: "the address of the profile is not valid", Hint: "check [endpoints]"}
 	}

@@ -57,7 +57,8 @@ func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slo
 		case <-watcher.Events:
 			settled.Reset(configSettle)
 			continue
-		case <-watcher.Errors: // an overflow: look
+		case err := <-watcher.Errors: // an overflow, say: look
+			log.Warn("watching the configuration", "error", err)
 			settled.Reset(configSettle)
 			continue
 		case <-hangUp:

@@ -14,7 +14,6 @@ import (
 	"lwa-agent/display/displaytest"
 )
 
-//nolint:gochecknoglobals // a flag
 var updatePicture = flag.Bool("update", false, "make the README's picture anew")
 
 // The README shows what a person sees: the screen of code-based linking, as
