@@ -1,10 +1,6 @@
 package cli
 
-import (
-	"lwa-agent/cmd/internal/config"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func (a *app) runCommand() *cobra.Command {
 	var o runOptions
@@ -39,11 +35,8 @@ on the virtual console that can be seen, until it is stopped. It needs neither
 network nor secrets. A display or a daemon that is not there is waited for.`,
 		Args: noArgs(anyFlags),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			displays, err := config.LoadDisplays(a.configPath)
-			if err != nil {
-				a.complain(err)
-			}
-			return runDisplay(cmd.Context(), config.RuntimeDir(a.configPath), displays, a.Err)
+			a.followDisplays(cmd.Context())
+			return nil
 		},
 	}
 }

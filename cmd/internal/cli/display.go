@@ -35,7 +35,7 @@ const (
 // the agent what can be seen on them, until ctx ends. Neither a missing display
 // nor a missing agent ends it: both come and go. What is wrong with a display
 // is written to stderr once.
-func runDisplay(ctx context.Context, runtimeDir string, displays []config.Display, stderr io.Writer) error {
+func runDisplay(ctx context.Context, runtimeDir string, displays []config.Display, stderr io.Writer) {
 	b := newBoard(targetsFor(displays), stderr)
 	link := newDisplayLink(filepath.Join(runtimeDir, eventsSocketName))
 	var tasks sync.WaitGroup
@@ -43,7 +43,6 @@ func runDisplay(ctx context.Context, runtimeDir string, displays []config.Displa
 	tasks.Go(func() { link.follow(ctx, b, stderr) })
 	b.run(ctx)
 	tasks.Wait()
-	return nil
 }
 
 // drawStatuses draws in the process of the agent itself. statuses calls yield

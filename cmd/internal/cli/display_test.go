@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"image"
 	"image/png"
 	"net"
@@ -126,9 +127,10 @@ func TestDisplayProcessDrawsAndReports(t *testing.T) {
 	fake := startEvents(t, dir)
 	ctx, stop := context.WithCancel(t.Context())
 	var log lockedBuffer
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
-		ended <- runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: picture}, {Driver: "ssd1306"}}, &log)
+		runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: picture}, {Driver: "ssd1306"}}, &log)
+		close(ended)
 	}()
 
 	fake.say(t, pairStatus())
@@ -160,15 +162,62 @@ func TestDisplayProcessDrawsAndReports(t *testing.T) {
 
 	stop()
 	select {
-	case err := <-ended:
-		if err != nil {
-			t.Errorf("it ended with %v", err)
-		}
+	case <-ended:
 	case <-time.After(patience):
 		t.Fatal("it does not end")
 	}
 	if log := log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "lwa-agent: display ssd1306: the driver") {
 		t.Errorf("the log says\n%s\nwant one line about the driver that does not exist", log)
+	}
+}
+
+func TestDisplayAddedToTheConfigurationIsDrawnOn(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.toml")
+	configure := func(pictures ...string) {
+		text := fmt.Sprintf("runtime_dir = %q\n", dir)
+		for _, p := range pictures {
+			text += fmt.Sprintf("[[display]]\ndriver = \"png\"\ndevice = %q\n", filepath.Join(dir, p))
+		}
+		if err := os.WriteFile(file+".new", []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil { // as an editor does
+			t.Fatal(err)
+		}
+	}
+	configure("one.png")
+	fake := startEvents(t, dir)
+	ctx, stop := context.WithCancel(t.Context())
+	var log lockedBuffer
+	ended := make(chan struct{})
+	go func() {
+		(&app{Streams: Streams{Err: &log}, configPath: file}).followDisplays(ctx)
+		close(ended)
+	}()
+	fake.say(t, pairStatus())
+	fake.hears(t, "QR of the code-pair URL, version 3-M")
+
+	configure("one.png", "two.png")
+	limit := time.After(patience)
+	for drawn := 0; drawn < 2; {
+		select {
+		case fake.statuses <- pairStatus(): // to the old displays at first, then to the new ones
+		case r := <-fake.reports:
+			drawn = 0
+			for _, d := range r.displays {
+				if d.Shows != "" {
+					drawn++
+				}
+			}
+		case <-limit:
+			t.Fatal("the display that was added to the configuration stays empty until a restart")
+		}
+	}
+	stop()
+	<-ended
+	if log.String() != "" {
+		t.Errorf("the log says %s", log.String())
 	}
 }
 
@@ -178,7 +227,7 @@ func TestAgentForgettingADisplayIsToldAgain(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go func() {
-		_ = runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &lockedBuffer{})
+		runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &lockedBuffer{})
 	}()
 	fake.say(t, pairStatus())
 	first := fake.hears(t, "QR of the code-pair URL, version 3-M")

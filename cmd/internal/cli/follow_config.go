@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"sync"
 	"syscall"
 	"time"
 
@@ -16,54 +18,79 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// configSettle is how long the file must be left alone before it is read: an
+// configSettle is how long a file must be left alone before it is read: an
 // editor writes more than once.
 const configSettle = 300 * time.Millisecond
 
-// followConfig hands changes of the configuration to the agent until ctx ends.
-// It watches the directories of the file and of the client secret, since
-// editors replace a file instead of writing into it, and listens to SIGHUP for
-// where no change can be noticed.
-func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slog.Logger, a *agent.Agent, base agent.Config) {
-	hangUp := make(chan os.Signal, 1)
-	signal.Notify(hangUp, syscall.SIGHUP)
-	defer signal.Stop(hangUp)
+// watched tells when files may have changed. It watches their directories,
+// since editors replace a file instead of writing into it, and listens to
+// SIGHUP for where no change can be noticed.
+type watched struct {
+	watcher *fsnotify.Watcher // nil where there is no inotify to be had
+	hangUp  chan os.Signal
+	warn    func(error)
+}
 
+func watchFiles(warn func(error), paths ...string) *watched {
+	w := &watched{hangUp: make(chan os.Signal, 1), warn: warn}
+	signal.Notify(w.hangUp, syscall.SIGHUP)
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
-		log.Warn("a change of the configuration is not noticed; send SIGHUP after one", "error", err)
-		watcher = &fsnotify.Watcher{} // its channels are nil: nothing ever comes
-	} else {
-		defer watcher.Close()
+		w.warn(fmt.Errorf("a change of the configuration is not noticed; send SIGHUP after one: %w", err))
+		return w
 	}
-	watch := func(path string) {
-		if path == "" || watcher.Events == nil {
-			return
-		}
-		if err := watcher.Add(filepath.Dir(path)); err != nil {
-			log.Warn("changes of a file are not noticed; send SIGHUP after one", "file", path, "error", err)
-		}
+	w.watcher = watcher
+	for _, path := range paths {
+		w.add(path)
 	}
-	watch(o.configPath)
-	watch(cfg.SecretFile)
+	return w
+}
 
-	broken := false
+func (w *watched) add(path string) {
+	if w.watcher == nil || path == "" {
+		return
+	}
+	if err := w.watcher.Add(filepath.Dir(path)); err != nil {
+		w.warn(fmt.Errorf("changes of %s are not noticed; send SIGHUP after one: %w", path, err))
+	}
+}
+
+// wait returns true when something has changed and been left alone since, and
+// false when ctx has ended, after which w is closed.
+func (w *watched) wait(ctx context.Context) bool {
+	var events <-chan fsnotify.Event
+	var errors <-chan error
+	if w.watcher != nil {
+		events, errors = w.watcher.Events, w.watcher.Errors
+	}
 	settled := time.NewTimer(time.Hour)
 	settled.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-watcher.Events:
+			signal.Stop(w.hangUp)
+			if w.watcher != nil {
+				w.watcher.Close()
+			}
+			return false
+		case <-events:
 			settled.Reset(configSettle)
-			continue
-		case err := <-watcher.Errors: // an overflow, say: look
-			log.Warn("watching the configuration", "error", err)
+		case err := <-errors: // an overflow, say: look
+			w.warn(err)
 			settled.Reset(configSettle)
-			continue
-		case <-hangUp:
+		case <-w.hangUp:
+			return true
 		case <-settled.C:
+			return true
 		}
+	}
+}
+
+// followConfig hands changes of the configuration to the agent until ctx ends.
+func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slog.Logger, a *agent.Agent, base agent.Config) {
+	broken := false
+	files := watchFiles(func(err error) { log.Warn("watching the configuration", "error", err) }, o.configPath, cfg.SecretFile)
+	for files.wait(ctx) {
 		next, err := config.Load(o.configPath, o.streams.Env)
 		if err != nil {
 			broken = true
@@ -74,9 +101,35 @@ func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slo
 			continue
 		}
 		cfg, broken = next, false
-		watch(cfg.SecretFile)
+		files.add(cfg.SecretFile)
 		c := agentConfig(cfg, o.streams.Env)
 		c.Client.Transport = base.Client.Transport
 		a.Reconfigure(ctx, c)
+	}
+}
+
+// followDisplays draws on the displays of the configuration, and on others
+// when that changes, until ctx ends.
+func (a *app) followDisplays(ctx context.Context) {
+	files := watchFiles(a.complain, a.configPath)
+	displays, err := config.LoadDisplays(a.configPath)
+	if err != nil {
+		a.complain(err)
+	}
+	for ctx.Err() == nil {
+		drawing, stop := context.WithCancel(ctx)
+		var ended sync.WaitGroup
+		ended.Go(func() { runDisplay(drawing, config.RuntimeDir(a.configPath), displays, a.Err) })
+		for files.wait(ctx) {
+			next, err := config.LoadDisplays(a.configPath)
+			if err != nil {
+				a.complain(err)
+			} else if !reflect.DeepEqual(next, displays) {
+				displays = next
+				break
+			}
+		}
+		stop()
+		ended.Wait()
 	}
 }
