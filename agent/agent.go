@@ -121,7 +121,7 @@ func New(cfg Config) (*Agent, error) {
 	}
 	var why string
 	if trouble != nil {
-		why = trouble.Error()
+		why = strings.ReplaceAll(trouble.Error(), "\n", "; ")
 		cfg.Log.Error("state directory damaged", "error", why)
 	}
 	_ = a.keepSerial() // tried again before the first save

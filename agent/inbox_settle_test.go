@@ -70,7 +70,7 @@ func TestAddressCutShortIsWaitedForLonger(t *testing.T) {
 	for _, half := range []string{
 		droppedURL[:len(droppedURL)-1],
 		droppedURL[:strings.Index(droppedURL, droppedState)],
-		"code=" + droppedText,
+		"code=" + droppedText + "&scope=profile",
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "code")
@@ -84,13 +84,17 @@ func TestAddressCutShortIsWaitedForLonger(t *testing.T) {
 	}
 	dir := t.TempDir()
 	l := newLooker(t, dir)
-	write(t, filepath.Join(dir, "code"), "code="+droppedText)
+	write(t, filepath.Join(dir, "code"), "code="+droppedText+"&scope=profile")
 	l.nothing(0, addressTime, "the state is missing")
 	l.offer(addressTime, lwa.Drop{Code: lwa.NewSecret(droppedText), Address: true})
+}
 
-	dir = t.TempDir()
-	write(t, filepath.Join(dir, "code"), "code="+droppedText+"\n")
-	newLooker(t, dir).offer(0, lwa.Drop{Code: lwa.NewSecret(droppedText), Address: true})
+func TestAssignmentIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	l := newLooker(t, dir)
+	write(t, filepath.Join(dir, "code"), "code="+droppedText)
+	l.nothing(0, settleTime, "somebody may still be writing")
+	l.offer(settleTime, lwa.Drop{Code: lwa.NewSecret(droppedText)})
 }
 
 func TestEmptyFileIsWaitedForInSilence(t *testing.T) {

@@ -140,13 +140,15 @@ func (s *store) save(r record) error {
 }
 
 // forget saves a record without a link so that no generation of the old one
-// stays on the disk.
+// stays on the disk, nor what a crash or a damage has left of one.
 func (s *store) forget(r record) error {
 	if s.blocked != nil {
 		return s.blocked
 	}
-	if err := os.Remove(filepath.Join(s.dir, previousName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, suffix := range []string{".1", ".tmp", ".1.tmp", ".damaged", ".1.damaged"} {
+		if err := ignoreMissing(os.Remove(filepath.Join(s.dir, currentName+suffix))); err != nil {
+			return err
+		}
 	}
 	s.noPrevious = true
 	return s.save(r)
@@ -156,7 +158,8 @@ func (s *store) replace(name string, text []byte, keepPrevious bool) error {
 	path := filepath.Join(s.dir, name)
 	tmp := path + ".tmp"
 	if err := writeSynced(tmp, text); err != nil {
-		return errors.Join(err, ignoreMissing(os.Remove(tmp)))
+		_ = os.Remove(tmp) // room for the next try
+		return err
 	}
 	if keepPrevious {
 		if err := s.keepPrevious(name); err != nil {

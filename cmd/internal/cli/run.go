@@ -152,7 +152,7 @@ func statusText(st agent.Status) string {
 			text += ", next refresh at " + st.NextRefresh.Local().Format(time.TimeOnly)
 		}
 	case agent.Unlinked:
-		text = "not linked (" + cmp.Or(st.Reason, "no reason known") + "); link it with: lwa-agent link"
+		text = cmp.Or(st.Reason, "not linked") + "; link it with: lwa-agent link"
 	default:
 		text = cmp.Or(st.Reason, text)
 	}
