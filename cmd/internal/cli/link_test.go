@@ -82,8 +82,7 @@ func TestLinkShowsAddressCodeAndPromptAndEndsByItself(t *testing.T) {
 	if flat := strings.ReplaceAll(shown, "\r\n", ""); !strings.Contains(flat, longURL) {
 		t.Errorf("the address is not there to copy:\n%s", shown)
 	}
-	code := strings.Index(shown, "▀")
-	if code < 0 {
+	if !strings.Contains(shown, "▀") {
 		t.Fatalf("there is no QR code at 132x43, where the authorize URL fits:\n%s", shown)
 	}
 	if below := strings.Count(shown[strings.LastIndex(shown, "▀"):], "\n"); below > 2 {

@@ -50,13 +50,10 @@ func readDocument(file string, text []byte) (document, *Problem) {
 		keys, at := keyOf(e)
 		line := p.Shape(at).Start.Line
 		starts, lines = append(starts, int(at.Offset)), append(lines, line)
-		switch e.Kind {
-		case unstable.Table:
-			in = d.table(keys, line, false)
-		case unstable.ArrayTable:
-			in = d.table(keys, line, true)
-		case unstable.KeyValue:
+		if e.Kind == unstable.KeyValue {
 			d.add(&p, in, keys, e.Value(), line)
+		} else {
+			in = d.table(keys, line, e.Kind == unstable.ArrayTable)
 		}
 	}
 	// The parser lets pass what only the whole document shows: keys that are
@@ -180,10 +177,10 @@ func allTables(n *unstable.Node) bool {
 
 func valueOf(n *unstable.Node, line int) value {
 	v := value{line: line, kind: n.Kind}
-	switch n.Kind {
-	case unstable.String:
+	if n.Kind == unstable.String {
 		v.text = string(n.Data)
-	case unstable.Array:
+	}
+	if n.Kind == unstable.Array {
 		for it := n.Children(); it.Next(); {
 			v.items = append(v.items, valueOf(it.Node(), line))
 		}

@@ -137,20 +137,18 @@ func hasControl(text string) bool {
 }
 
 func kindName(k unstable.Kind) string {
-	switch k {
-	case unstable.Bool:
-		return "true or false"
-	case unstable.Integer, unstable.Float:
-		return "a number"
-	case unstable.Array:
-		return "a list"
-	case unstable.InlineTable:
-		return "a table"
-	case unstable.LocalDate, unstable.LocalTime, unstable.LocalDateTime, unstable.DateTime:
-		return "a date"
-	default:
-		return "text"
+	name, ok := map[unstable.Kind]string{
+		unstable.String:      "text",
+		unstable.Bool:        "true or false",
+		unstable.Integer:     "a number",
+		unstable.Float:       "a number",
+		unstable.Array:       "a list",
+		unstable.InlineTable: "a table",
+	}[k]
+	if !ok {
+		return "a date" // or a time: all that is left in TOML
 	}
+	return name
 }
 
 func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
