@@ -1,0 +1,484 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lwa-agent/lwa"
+)
+
+// fullRecord has something in every field; name tells records apart.
+func fullRecord(name string) record {
+	l := link{
+		ClientID: "amzn1.application-oa2-client.test", TokenEndpoint: testToken, Refresh: lwa.NewSecret("Atzr|" + name + `%2B+/="<&>`),
+		Scopes: "alexa:all profile", Account: "Åda \"Lovelace\"", Since: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC), Revoked: true,
+	}
+	candidate := l
+	candidate.Refresh = lwa.NewSecret("Atzr|candidate-" + name)
+	return record{
+		Link: l, Candidate: candidate, Relinking: true,
+		Attempts: [2]lwa.Attempt{
+			{State: "state-1-" + name, Verifier: lwa.NewSecret("verifier-1-" + name), RedirectURI: "https://localhost:9745/authresponse"},
+			{State: "state-2-" + name, Verifier: lwa.NewSecret("verifier-2-" + name), RedirectURI: "https://localhost:9745/other"},
+		},
+		Pair:  pair{Pair: testPair(name), BootID: "boot-1", Expires: 90 * time.Hour},
+		Codes: []string{"hash-1-" + name, "hash-2-" + name}, ConfigCode: "hash-3-" + name,
+	}
+}
+
+// stateDir is a state directory of a test.
+type stateDir struct {
+	t    *testing.T
+	path string
+}
+
+func newStateDir(t *testing.T) stateDir { return stateDir{t, filepath.Join(t.TempDir(), "state")} }
+
+// open opens it as an agent does; with the test it is closed.
+func (d stateDir) open() *store {
+	d.t.Helper()
+	s, err := openStore(d.path)
+	if err != nil {
+		d.t.Fatalf("open the state directory: %v", err)
+	}
+	d.t.Cleanup(func() { s.close() }) // again is an error of no interest
+	return s
+}
+
+// load is what an agent finds that starts now.
+func (d stateDir) load() (record, error) {
+	d.t.Helper()
+	s := d.open()
+	defer s.close()
+	return s.load()
+}
+
+func (d stateDir) save(records ...record) {
+	d.t.Helper()
+	s := d.open()
+	defer s.close()
+	if _, err := s.load(); err != nil {
+		d.t.Fatal(err)
+	}
+	for _, r := range records {
+		must(d.t, s.save(r))
+	}
+}
+
+func (d stateDir) file(name string) string { return filepath.Join(d.path, name) }
+
+func (d stateDir) read(name string) []byte {
+	d.t.Helper()
+	text, err := os.ReadFile(d.file(name))
+	must(d.t, err)
+	return text
+}
+
+// holding lists the files in which text stands.
+func (d stateDir) holding(text string) (names []string) {
+	d.t.Helper()
+	must(d.t, filepath.WalkDir(d.path, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		bytesOf, err := os.ReadFile(path)
+		if bytes.Contains(bytesOf, []byte(text)) {
+			names = append(names, filepath.Base(path))
+		}
+		return err
+	}))
+	return names
+}
+
+func wantRecord(t *testing.T, got, want record, why string) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s: the record is of %q, want of %q (state %q, %q)", why, got.Link.Refresh.Hash(), want.Link.Refresh.Hash(), got.Attempts[0].State, want.Attempts[0].State)
+	}
+}
+
+func TestWhatWasSavedIsThereAfterARestart(t *testing.T) {
+	d := newStateDir(t)
+	if r, err := d.load(); err != nil || !reflect.DeepEqual(r, record{}) {
+		t.Fatalf("a new state directory holds %+v, %v; want nothing and no trouble", r, err)
+	}
+	for i := range 5 {
+		want := fullRecord(fmt.Sprint(i))
+		d.save(want)
+		got, err := d.load()
+		must(t, err)
+		wantRecord(t, got, want, "after a restart")
+	}
+	d.save(record{})
+	got, err := d.load()
+	must(t, err)
+	wantRecord(t, got, record{}, "an empty record")
+}
+
+func TestGenerationsCountOnOverRestarts(t *testing.T) {
+	d := newStateDir(t)
+	d.save(fullRecord("a"), fullRecord("b"))
+	d.save(fullRecord("c"))
+	_, generation, err := decodeRecord(d.read(currentName))
+	_, before, err2 := decodeRecord(d.read(previousName))
+	if err = errors.Join(err, err2); err != nil || generation != 3 || before != 2 {
+		t.Errorf("generations %d and %d (%v), want 3 and 2: whoever looks at two files must know the newer", generation, before, err)
+	}
+	s := d.open()
+	if _, err := s.load(); err != nil || s.writes != 0 {
+		t.Errorf("%d writes for a start (%v): an idle device must not wear its flash out", s.writes, err)
+	}
+	must(t, s.save(fullRecord("d")))
+	if s.writes != 1 {
+		t.Errorf("%d writes counted for one save", s.writes)
+	}
+}
+
+func TestEveryTruncationFindsTheGenerationBefore(t *testing.T) {
+	d := newStateDir(t)
+	if memory := memoryDir(t); memory != "" {
+		d.path = filepath.Join(memory, "state") // it is quicker there
+	}
+	older, newer := fullRecord("older"), fullRecord("newer")
+	d.save(older, newer)
+	whole := d.read(currentName)
+	if len(whole) < 900 {
+		t.Fatalf("the record has %d bytes, so little is tried", len(whole))
+	}
+	s := d.open()
+	for n := range whole {
+		must(t, os.WriteFile(d.file(currentName), whole[:n], 0o600))
+		got, err := s.load()
+		if n == len(whole)-1 { // only the last line end is gone
+			wantRecord(t, got, newer, "without the last line end")
+			continue
+		}
+		wantRecord(t, got, older, fmt.Sprintf("cut after %d bytes", n))
+		if err == nil || !strings.Contains(err.Error(), d.file(currentName)) || !strings.Contains(err.Error(), ".damaged") {
+			t.Fatalf("cut after %d bytes: %v; want the file named, and where the evidence is", n, err)
+		}
+		if kept := d.read(currentName + ".damaged"); !bytes.Equal(kept, whole[:n]) {
+			t.Fatalf("cut after %d bytes: %d bytes of evidence are kept", n, len(kept))
+		}
+	}
+}
+
+func TestTwoDamagedFilesAreNotTakenForNotLinked(t *testing.T) {
+	d := newStateDir(t)
+	d.save(fullRecord("a"), fullRecord("b"))
+	must(t, os.Truncate(d.file(currentName), 0)) // what a power cut leaves without fsync
+	must(t, os.Truncate(d.file(previousName), 100))
+	r, err := d.load()
+	wantRecord(t, r, record{}, "both are damaged")
+	for _, name := range []string{currentName, previousName} {
+		if err == nil || !strings.Contains(err.Error(), name+".damaged") {
+			t.Errorf("%v; want %s named: the person must hear that a link was there", err, name+".damaged")
+		}
+		if _, err := os.Stat(d.file(name + ".damaged")); err != nil {
+			t.Errorf("the evidence is gone: %v", err)
+		}
+	}
+	if r, err := d.load(); err != nil || !reflect.DeepEqual(r, record{}) {
+		t.Errorf("the start after that: %+v, %v", r, err)
+	}
+}
+
+func TestOnlyThePreviousFileIsLeft(t *testing.T) {
+	d := newStateDir(t)
+	d.save(fullRecord("a"), fullRecord("b"))
+	must(t, os.Remove(d.file(currentName)))
+	got, err := d.load()
+	must(t, err)
+	wantRecord(t, got, fullRecord("a"), "the newest file was deleted")
+}
+
+func TestNoFlippedBitIsBelieved(t *testing.T) {
+	text := encodeRecord(fullRecord("a"), 7)
+	want, _, err := decodeRecord(text)
+	must(t, err)
+	for i := range text {
+		for bit := range 8 {
+			text[i] ^= 1 << bit
+			got, _, err := decodeRecord(text)
+			if err == nil && !reflect.DeepEqual(got, want) || err != nil && !reflect.DeepEqual(got, record{}) {
+				t.Fatalf("bit %d of byte %d flipped: a record came out that nobody saved (%v)", bit, i, err)
+			}
+			if err == nil || !errors.Is(err, errCorrupt) {
+				t.Fatalf("bit %d of byte %d flipped: %v, want damaged", bit, i, err)
+			}
+			text[i] ^= 1 << bit
+		}
+	}
+}
+
+// The directories that a power cut leaves between the steps of a save, as
+// strace shows them.
+func TestPowerCutBetweenTheStepsOfASave(t *testing.T) {
+	older, newer := fullRecord("older"), fullRecord("newer")
+	for name, files := range map[string]map[string][]byte{
+		"temporary file empty":        {currentName: encodeRecord(older, 1), currentName + ".tmp": {}},
+		"temporary file half written": {currentName: encodeRecord(older, 1), currentName + ".tmp": encodeRecord(newer, 2)[:500]},
+		"temporary file whole":        {currentName: encodeRecord(older, 1), currentName + ".tmp": encodeRecord(newer, 2)},
+		"linked":                      {currentName: encodeRecord(older, 1), currentName + ".tmp": encodeRecord(newer, 2), previousName + ".tmp": encodeRecord(older, 1)},
+		"previous in place":           {currentName: encodeRecord(older, 1), currentName + ".tmp": encodeRecord(newer, 2), previousName: encodeRecord(older, 1)},
+		"done":                        {currentName: encodeRecord(newer, 2), previousName: encodeRecord(older, 1)},
+	} {
+		d := newStateDir(t)
+		d.open().close()
+		for file, text := range files {
+			must(t, os.WriteFile(d.file(file), text, 0o600))
+		}
+		want := older
+		if name == "done" {
+			want = newer
+		}
+		got, err := d.load()
+		must(t, err)
+		wantRecord(t, got, want, name)
+		d.save(fullRecord("next"))
+		got, err = d.load()
+		must(t, err)
+		wantRecord(t, got, fullRecord("next"), name+", then saved again")
+		must(t, os.Remove(d.file(currentName)))
+		got, err = d.load()
+		must(t, err)
+		wantRecord(t, got, want, name+", then saved again: the generation before")
+		if left, _ := filepath.Glob(d.file("*.tmp")); len(left) != 0 {
+			t.Errorf("%s: %v is left over, with a token in it", name, left)
+		}
+	}
+}
+
+func TestSecretsAreForTheOwnerOnly(t *testing.T) {
+	old := unix.Umask(0) // the worst
+	defer unix.Umask(old)
+	d := newStateDir(t)
+	must(t, os.MkdirAll(d.path, 0o755))
+	d.save(fullRecord("a"), fullRecord("b"))
+	d.serial()
+	must(t, os.Chmod(d.file(currentName), 0o644)) // as a backup's restore leaves it
+	must(t, os.Chmod(d.path, 0o775))
+	got, err := d.load()
+	must(t, err)
+	wantRecord(t, got, fullRecord("b"), "readable for others")
+	st, err := os.Stat(d.path)
+	must(t, err)
+	if st.Mode().Perm() != 0o700 {
+		t.Errorf("state directory has mode %o, want 700", st.Mode().Perm())
+	}
+	files, err := os.ReadDir(d.path)
+	must(t, err)
+	if len(files) < 4 {
+		t.Fatalf("%v: want both generations, the serial number and the lock", files)
+	}
+	for _, f := range files {
+		if st, err := f.Info(); err != nil || st.Mode() != 0o600 {
+			t.Errorf("%s has mode %v (%v), want 600", f.Name(), st.Mode(), err)
+		}
+	}
+}
+
+func TestSecondAgentOnAStateDirectoryIsRefused(t *testing.T) {
+	d := newStateDir(t)
+	first := d.open()
+	second, err := openStore(d.path)
+	if second != nil || !errors.Is(err, errLocked) || !strings.Contains(err.Error(), "another lwa-agent") || !strings.Contains(err.Error(), d.path) || strings.Contains(err.Error(), "\n") {
+		t.Fatalf("second opener: %v; want one line that names another lwa-agent and the directory", err)
+	}
+	if !strings.Contains(err.Error(), "systemctl stop lwa-agent") {
+		t.Errorf("%v; want what to do", err)
+	}
+	must(t, first.save(fullRecord("a"))) // the first is not disturbed
+	must(t, first.close())
+	got, err := d.load()
+	must(t, err)
+	wantRecord(t, got, fullRecord("a"), "after the first has ended")
+}
+
+func TestRecordOfANewerVersionIsNotTouched(t *testing.T) {
+	text := bytes.Replace(encodeRecord(fullRecord("a"), 5), []byte(`{"version":1,`), []byte(`{"version":2,"new":{"x":1},`), 1)
+	body, _, _ := bytes.Cut(text, []byte("\nsha256 "))
+	newer := fmt.Appendf(nil, "%s\nsha256 %s\n", body, checksum(body))
+	for _, name := range []string{currentName, previousName} {
+		d := newStateDir(t)
+		d.save(fullRecord("older"))
+		if name == previousName {
+			must(t, os.Truncate(d.file(currentName), 10))
+		}
+		must(t, os.WriteFile(d.file(name), newer, 0o600))
+		_, err := New(Config{StateDir: d.path, Log: quietLog(), Uptime: Uptime})
+		if !errors.Is(err, errNewer) || !strings.Contains(err.Error(), "install that version again") {
+			t.Fatalf("%s of version 2: %v; want a refusal that says what to do", name, err)
+		}
+		if !bytes.Equal(d.read(name), newer) {
+			t.Errorf("%s was rewritten: the newer version would find its link gone", name)
+		}
+		d.open() // the lock is free again
+	}
+}
+
+func TestUnlinkLeavesNoTokenOnTheDisk(t *testing.T) {
+	const token = "Atzr|secret-of-the-old-link"
+	old := fullRecord("x")
+	old.Link.Refresh = lwa.NewSecret(token)
+	old.Candidate = old.Link
+	for name, prepare := range map[string]func(d stateDir){
+		"two generations": func(stateDir) {},
+		"killed within a save": func(d stateDir) {
+			must(t, os.WriteFile(d.file(currentName+".tmp"), encodeRecord(old, 9)[:800], 0o600))
+			must(t, os.WriteFile(d.file(previousName+".tmp"), encodeRecord(old, 8), 0o600))
+		},
+		"a damaged file": func(d stateDir) {
+			must(t, os.Truncate(d.file(currentName), int64(len(d.read(currentName))-5)))
+		},
+		"two damaged files": func(d stateDir) {
+			must(t, os.Truncate(d.file(currentName), int64(len(d.read(currentName))-5)))
+			must(t, os.Truncate(d.file(previousName), int64(len(d.read(previousName))-5)))
+		},
+	} {
+		d := newStateDir(t)
+		d.save(old, old, old)
+		prepare(d)
+		if len(d.holding(token)) == 0 {
+			t.Fatal("there is nothing to forget")
+		}
+		s := d.open()
+		_, _ = s.load()
+		must(t, s.forget(record{Codes: []string{"hash"}}))
+		if names := d.holding(token); len(names) != 0 {
+			t.Errorf("%s: after unlink the token still stands in %v", name, names)
+		}
+		must(t, s.save(record{Codes: []string{"hash", "other"}})) // and does not come back
+		if names := d.holding(token); len(names) != 0 {
+			t.Errorf("%s: after the next save the token stands in %v", name, names)
+		}
+		must(t, s.close())
+		got, err := d.load()
+		must(t, err)
+		wantRecord(t, got, record{Codes: []string{"hash", "other"}}, "after unlink")
+	}
+}
+
+func (d stateDir) serial() string {
+	d.t.Helper()
+	s := d.open()
+	defer s.close()
+	serial, err := s.serial()
+	if err != nil || len(serial) != 16 || strings.Trim(serial, "0123456789abcdef") != "" {
+		d.t.Fatalf("serial number %q, %v; want 16 hexadecimal digits", serial, err)
+	}
+	return serial
+}
+
+func TestSerialNumberIsMadeOnceAndOutlivesUnlink(t *testing.T) {
+	d := newStateDir(t)
+	first := d.serial()
+	s := d.open()
+	must(t, s.save(fullRecord("a")))
+	must(t, s.forget(record{}))
+	must(t, s.close())
+	if again := d.serial(); again != first {
+		t.Errorf("after unlink it is %q, want %q: the person's account would show a second device", again, first)
+	}
+	if other := newStateDir(t).serial(); other == first {
+		t.Errorf("another device has %q as well", other)
+	}
+	must(t, os.WriteFile(d.file(serialName), nil, 0o600))
+	if anew := d.serial(); anew == first {
+		t.Error("an empty file gives the old number: where is that kept?")
+	}
+}
+
+func TestStrangeFilesInTheStateDirectoryAreSurvived(t *testing.T) {
+	elsewhere := filepath.Join(t.TempDir(), "link.json")
+	must(t, os.WriteFile(elsewhere, encodeRecord(fullRecord("foreign"), 1), 0o600))
+	for name, put := range map[string]func(path string) error{
+		"a link":      func(path string) error { return os.Symlink(elsewhere, path) },
+		"a FIFO":      func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"a megabyte":  func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), 1<<20), 0o600) },
+	} {
+		d := newStateDir(t)
+		d.save(fullRecord("a"), fullRecord("b"))
+		must(t, os.Remove(d.file(currentName)))
+		must(t, put(d.file(currentName)))
+		got, err := d.load()
+		if err == nil {
+			t.Errorf("%s in place of the record is taken without a word", name)
+		}
+		wantRecord(t, got, fullRecord("a"), name)
+	}
+}
+
+// FuzzStore reads damaged records: what comes out must be what was saved.
+func FuzzStore(f *testing.F) {
+	good := encodeRecord(fullRecord("a"), 3)
+	f.Add(good, 0, byte(0))
+	f.Add(good, 700, byte(1))
+	f.Add(good[:len(good)/2], 5, byte(0x20))
+	f.Add([]byte("{}\nsha256 "+checksum([]byte("{}"))+"\n"), 0, byte(0))
+	f.Add([]byte(`{"version":1}`+"\nsha256 x"), 0, byte(0))
+	f.Add([]byte("\nsha256 \nsha256 "), 0, byte(0))
+	f.Fuzz(func(t *testing.T, text []byte, at int, xor byte) {
+		checkDecoded(t, text)
+		// The same as JSON with a checksum that fits: a text of another program.
+		checkDecoded(t, fmt.Appendf(nil, "%s\nsha256 %s\n", text, checksum(text)))
+		damaged := bytes.Clone(good)
+		damaged[int(uint(at)%uint(len(damaged)))] ^= xor
+		if _, _, err := decodeRecord(damaged); (err == nil) != (xor == 0) {
+			t.Fatalf("byte %d changed by %#x: %v", at, xor, err)
+		}
+	})
+}
+
+func checkDecoded(t *testing.T, text []byte) {
+	t.Helper()
+	r, generation, err := decodeRecord(text)
+	if err != nil {
+		if !errors.Is(err, errCorrupt) && !errors.Is(err, errNewer) || !reflect.DeepEqual(r, record{}) {
+			t.Fatalf("%q: %v with the record %+v; want damaged or newer, and nothing of it", text, err, r)
+		}
+		return
+	}
+	again, sameGeneration, err := decodeRecord(encodeRecord(r, generation))
+	if err != nil || sameGeneration != generation || !reflect.DeepEqual(normal(again), normal(r)) {
+		t.Fatalf("%q: saved again it reads %+v (%v), want %+v", text, again, err, r)
+	}
+}
+
+// normal is a record without what no agent ever saves: an attempt without a
+// state, a link without a token.
+func normal(r record) record {
+	var attempts [2]lwa.Attempt
+	n := 0
+	for _, a := range r.Attempts {
+		if a.State != "" {
+			attempts[n] = a
+			n++
+		}
+	}
+	r.Attempts = attempts
+	for _, l := range []*link{&r.Link, &r.Candidate} {
+		if l.isZero() {
+			*l = link{}
+		}
+		l.Since = l.Since.UTC()
+	}
+	if r.Pair.isZero() {
+		r.Pair = pair{}
+	}
+	if len(r.Codes) == 0 {
+		r.Codes = nil
+	}
+	return r
+}
