@@ -61,11 +61,11 @@ func playStory(ctx context.Context, streams cli.Streams) (err error) {
 		err = errors.Join(err, s.device.remove())
 	}()
 
-	fmt.Fprintf(s.out, "The journey of a device, against a simulated Amazon at %s.\n", s.amazon.url)
+	fmt.Fprintf(s.out, "The journey of a device, with a simulated Amazon at %s\n", s.amazon.url)
 	if err := s.tell(ctx, s.steps()); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "All went well in %.1f s: linked both ways, refreshed, killed, removed, linked again.\n", time.Since(s.began).Seconds())
+	fmt.Fprintf(s.out, "All went well in %.1f s: linked both ways, refreshed, killed, removed.\n", time.Since(s.began).Seconds())
 	return nil
 }
 

@@ -130,7 +130,7 @@ func TestStoryPlaysItselfWithinTwentySeconds(t *testing.T) {
 	if took := time.Since(began); took > storyWithin {
 		t.Errorf("it took %s, and promises %s", took, storyWithin)
 	}
-	for _, said := range []string{"linked to the account of", "refreshed", "killed", "removed", "config.toml", "code-based", "All went well"} {
+	for _, said := range []string{"linked the device to", "refreshed", "killed", "removed", "config.toml", "the device is linked to", "All went well"} {
 		term.waitFor(said)
 	}
 	term.wantClean()

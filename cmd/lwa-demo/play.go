@@ -148,6 +148,10 @@ func (p *play) take(ctx context.Context, text string) {
 			return func() { p.allowed(back, err) }
 		})
 	case "remove":
+		if p.status.State != agent.Linked {
+			p.say("demo", "there is nothing to remove: the device is not linked")
+			return
+		}
 		p.amazon.RemoveApp()
 		p.say("Amazon", "the app was removed; the agent finds out at its next refresh")
 	default:

@@ -41,6 +41,8 @@ func TestPersonPlaysAlongByAuthorizeURL(t *testing.T) {
 	}
 	term.waitFor("http://127.0.0.1:")
 
+	term.enter("remove")
+	term.waitFor("the device is not linked")
 	term.enter("no code at all")
 	term.waitFor("hand in the code alone")
 

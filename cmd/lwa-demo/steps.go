@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,8 +41,11 @@ func (s *story) signIn(ctx context.Context) (seen string, err error) {
 	if err != nil {
 		return "", err
 	}
-	address, _, _ := strings.Cut(s.back, "?")
-	return fmt.Sprintf("Allow was pressed; the browser ends at %s?code=…", address), nil
+	u, err := url.Parse(s.back)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("the person pressed Allow; the browser ends at %s://%s/…", u.Scheme, u.Host), nil
 }
 
 func (s *story) dropAddress(ctx context.Context) (string, error) {
@@ -58,8 +62,10 @@ func (s *story) dropAddress(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said, _, _ := strings.Cut(string(result), "\n")
-	return fmt.Sprintf("dropped as a file: linked to the account of %s (RESULT.txt: %s)", s.status.Account, said), nil
+	if !strings.Contains(string(result), "linked") {
+		return "", fmt.Errorf("linked, and RESULT.txt beside the file says %q", result)
+	}
+	return "its address, dropped as a file, linked the device to " + s.status.Account, nil
 }
 
 func named(st agent.Status) bool { return st.State == agent.Linked && st.Account != "" }
@@ -125,7 +131,7 @@ func (s *story) killAndStart(ctx context.Context) (string, error) {
 	if s.amazon.Count(lwatest.Exchange, lwatest.Refresh) != asked {
 		calls = "with a refresh, which was due"
 	}
-	return "killed with signal 9 and started again: still linked, " + calls, nil
+	return "killed (signal 9), started again: still linked, " + calls, nil
 }
 
 func (s *story) removeApp(ctx context.Context) (string, error) {
@@ -138,7 +144,7 @@ func (s *story) removeApp(ctx context.Context) (string, error) {
 	if token != "" || !is || refused.Status != http.StatusConflict {
 		return "", fmt.Errorf("asked for a token, want 409, the agent answers: %w", err)
 	}
-	return "the app was removed at Amazon: the agent offers a link again by itself", nil
+	return "the app was removed at Amazon; the agent offers a link by itself", nil
 }
 
 func (s *story) changeConfig(ctx context.Context) (string, error) {
@@ -151,21 +157,21 @@ func (s *story) changeConfig(ctx context.Context) (string, error) {
 	if s.status.Method != agent.MethodCBL || s.status.AuthorizeURL != "" {
 		return "", fmt.Errorf("the method is %q, and both ways to link are offered", s.status.Method)
 	}
-	return fmt.Sprintf("config.toml was edited, and the agent took it over: code %s at %s", s.status.UserCode, s.status.VerificationURI), nil
+	return fmt.Sprintf("config.toml was edited; the agent now shows the code %s", s.status.UserCode), nil
 }
 
 func (s *story) enterCode(ctx context.Context) (string, error) {
 	if _, err := s.person.allow(ctx, s.status); err != nil {
 		return "", err
 	}
-	return "the code was entered and Allow pressed; nothing has to come back", nil
+	return "the person entered it and pressed Allow; nothing has to come back", nil
 }
 
 func (s *story) linkedByCode(ctx context.Context) (string, error) {
 	if err := s.look(ctx, named); err != nil {
 		return "", err
 	}
-	return "linked by code-based linking to the account of " + s.status.Account, nil
+	return "the agent asked again: the device is linked to " + s.status.Account, nil
 }
 
 func (s *story) end(context.Context) (string, error) {
