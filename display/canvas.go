@@ -183,6 +183,7 @@ func paintText(picture *image.Gray, area image.Rectangle, blocks []block) {
 			blocks[i].style = broken
 		case large:
 			tall = boldRow - rowHeight
+		case prose, broken:
 		}
 	}
 	for scale := max(1, min(picture.Bounds().Dx(), picture.Bounds().Dy())/120); scale >= 1; scale-- {

@@ -19,7 +19,6 @@ import (
 // window is a pseudo terminal of which the test is the other end.
 type window struct {
 	ours, theirs *os.File
-	read         chan []byte
 }
 
 func openWindow(t *testing.T, columns, rows int) *window {

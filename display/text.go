@@ -154,7 +154,7 @@ func wrap(text string, columns int) []string {
 	columns = max(columns, 2) // a wide character takes 2
 	var rows []string
 	var row string
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if row != "" && width(row)+1+width(word) <= columns {
 			row += " " + word
 			continue

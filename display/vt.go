@@ -17,7 +17,7 @@ const (
 const halfBlock = 0x2580
 
 // unicodePair is struct unipair, unicodeMap struct unimapdesc of linux/kd.h.
-type unicodePair struct{ unicode, position uint16 }
+type unicodePair struct{ unicode, _ uint16 }
 
 type unicodeMap struct {
 	count   uint16

@@ -92,7 +92,8 @@ func TestNoLogLineHoldsASecret(t *testing.T) {
 		slog.New(slog.NewJSONHandler(&out, nil)),
 		slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{AddSource: true, Level: slog.LevelDebug})),
 	} {
-		log.Info("a secret", "secret", p.Open, "pointer", p.Pointer, slog.Any("any", p.Any), slog.Group("group", "secret", p.Open))
+		log.Info("a secret", "secret", p.Open, "pointer", p.Pointer, "any", p.Any)
+		log.WithGroup("group").Info("in a group", "secret", p.Open)
 		log.Info("structures", "struct", p, "struct_pointer", &p, "token", p.Token, "attempt", p.Attempt, "list", p.List, "map", p.hiddenM)
 		log.With("secret", p.Open).WithGroup("g").Error("with", "error", errors.Join(errors.New(p.Open.String()), fmt.Errorf("%v", p.hidden)))
 	}

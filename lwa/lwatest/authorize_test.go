@@ -73,9 +73,10 @@ func TestAuthorizeRequestsAreJudged(t *testing.T) {
 
 			page := w.get(strings.TrimPrefix(address, "https://www.amazon.com"))
 			want := http.StatusFound
-			if c.word == refusedPage {
+			switch c.word {
+			case refusedPage:
 				want = http.StatusBadRequest
-			} else if c.word == "allowed" {
+			case "allowed":
 				want = http.StatusOK
 			}
 			if page.status != want {

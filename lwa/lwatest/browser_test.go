@@ -102,7 +102,7 @@ func (b *browser) call(method, path string, body, value any) {
 			b.t.Fatal(err)
 		}
 	}
-	req, err := http.NewRequest(method, b.session+path, bytes.NewReader(text)) //nolint:noctx // also called while the test ends
+	req, err := http.NewRequest(method, b.session+path, bytes.NewReader(text))
 	if err != nil {
 		b.t.Fatal(err)
 	}

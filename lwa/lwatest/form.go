@@ -82,8 +82,8 @@ func (s *Sim) read(r *http.Request, raw []byte) incoming {
 		in.scheme = "http"
 	}
 	kinds := kindsAt(r.URL.Path)
-	switch first := kinds[0]; {
-	case first == Authorize, first == PairPage:
+	switch first := kinds[0]; first {
+	case Authorize, PairPage:
 		in.kind = first
 		in.form, _ = s.decode(r.URL.RawQuery, "the address")
 		if r.Method == http.MethodPost {
@@ -91,14 +91,14 @@ func (s *Sim) read(r *http.Request, raw []byte) incoming {
 			pressed, _ := s.decode(string(raw), "the page's form")
 			in.press = pressed.get("press")
 		}
-	case first == TokenInfo, first == Profile:
+	case TokenInfo, Profile:
 		in.kind = first
 		in.form, _ = s.decode(r.URL.RawQuery, "the address")
 		if r.Method != http.MethodGet {
 			s.violation("%s by %s, not GET", in.kind, r.Method)
 			in.bad = refuse(Malformed)
 		}
-	case first == Exchange, first == CodePair:
+	case Exchange, CodePair:
 		in.form, in.bad = s.post(r, raw)
 		in.kind = first
 		if in.kind == Exchange {

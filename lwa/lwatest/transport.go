@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -186,9 +187,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a answer) write(w http.ResponseWriter, r *http.Request) {
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	w.Header().Set("Content-Length", strconv.FormatInt(a.length(), 10))
 	w.WriteHeader(a.status)
 	if _, err := io.Copy(w, a.sent()); err != nil || a.broken == Whole {
