@@ -104,7 +104,7 @@ func (s *Sim) read(r *http.Request, raw []byte) incoming {
 		if in.kind == Exchange {
 			in.kind = grantKind(in.form.get("grant_type"))
 		}
-	default:
+	case Consent, Refresh, Poll, PairConsent, Other, Unsent:
 		in.form = form{}
 	}
 	return in
