@@ -106,6 +106,7 @@ func asError(err error) *lwa.Error {
 }
 
 func (a *Agent) reply(e reply) {
+	a.publish() // who gets the reply and then looks must see what it told of
 	if to := a.waiting[e.question]; to != nil {
 		delete(a.waiting, e.question)
 		to <- replied{e.outcome, e.problem, e.wait, a.m.access}
