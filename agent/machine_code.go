@@ -110,14 +110,14 @@ func (m *machine) judge(d lwa.Drop) verdict {
 		return refuse(conflict, false, "linked", "this device is linked already"+m.toAccount(), "to link it anew: lwa-agent relink")
 	case m.set.method != MethodCode:
 		return refuse(bad, false, "method", "this device links by the code on its screen and needs none handed in", "scan the QR code and sign in; that is all")
+	case d.Error == "" && !m.holds(d) && m.rec.tried(d.Code.Hash()):
+		return refuse(bad, false, "tried", "this code was tried before, and a code is good once", "scan the QR code again")
 	case !known:
 		return refuse(bad, true, "foreign_state", "this address is from another QR code or another device", "scan the QR code that this device shows now")
 	case d.Error != "":
 		return refuse(bad, false, d.Error, refusalAtAmazon(d), "scan the QR code again and allow the device")
 	case m.holds(d):
 		return verdict{}
-	case m.rec.tried(d.Code.Hash()):
-		return refuse(bad, false, "tried", "this code was tried before, and a code is good once", "scan the QR code again")
 	case m.code.isHeld():
 		return refuse(conflict, true, "busy", "another code is being tried", "wait a moment and try again")
 	case m.tooManyCodes():

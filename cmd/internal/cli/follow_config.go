@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -27,6 +28,7 @@ const configSettle = 300 * time.Millisecond
 // SIGHUP for where no change can be noticed.
 type watched struct {
 	watcher *fsnotify.Watcher // nil where there is no inotify to be had
+	paths   []string
 	hangUp  chan os.Signal
 	warn    func(error)
 }
@@ -47,9 +49,10 @@ func watchFiles(warn func(error), paths ...string) *watched {
 }
 
 func (w *watched) add(path string) {
-	if w.watcher == nil || path == "" {
+	if path = filepath.Clean(path); w.watcher == nil || path == "." || slices.Contains(w.paths, path) {
 		return
 	}
+	w.paths = append(w.paths, path)
 	if err := w.watcher.Add(filepath.Dir(path)); err != nil {
 		w.warn(fmt.Errorf("changes of %s are not noticed; send SIGHUP after one: %w", path, err))
 	}
@@ -73,8 +76,10 @@ func (w *watched) wait(ctx context.Context) bool {
 				w.watcher.Close()
 			}
 			return false
-		case <-events:
-			settled.Reset(configSettle)
+		case e := <-events:
+			if slices.Contains(w.paths, filepath.Clean(e.Name)) { // what else is in the directory is no news
+				settled.Reset(configSettle)
+			}
 		case err := <-errors: // an overflow, say: look
 			w.warn(err)
 			settled.Reset(configSettle)
