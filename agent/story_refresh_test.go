@@ -415,12 +415,8 @@ func TestAfterARebootAProgramGetsATokenSoon(t *testing.T) {
 	codeStory(t, lwatest.Options{}, func(t *testing.T, h *house) {
 		h.link()
 		h.cfg.BootSpread = 5 * time.Minute // of a fleet
-		h.kill()
-		h.start = h.start.Add(time.Since(h.start) + bootUp) // uptime begins anew
-		h.cfg.BootID = "boot-2"
-		h.powerOn()
 		before := h.sim.Count(lwatest.Refresh)
-		h.pass(0)
+		h.reboot()
 		if h.sim.Count(lwatest.Refresh) != before {
 			t.Error("a refresh at once after boot: a street after a blackout would all ask in the same second")
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -27,9 +28,12 @@ type house struct {
 	sim   *lwatest.Sim
 	cfg   Config
 	start time.Time
+	boot  time.Time // of the machine
+	kills int
 
 	agent *Agent
 	line  *wire
+	cutAt int // of the next line
 	stop  context.CancelFunc
 	ended chan error
 	log   safeBuffer
@@ -60,13 +64,13 @@ func cblStory(t *testing.T, o lwatest.Options, tell func(t *testing.T, h *house)
 
 func newHouse(t *testing.T, o lwatest.Options, clientID, method string) *house {
 	endpoints, _ := lwa.RegionEndpoints("na")
-	h := &house{t: t, sim: lwatest.New(o), start: time.Now()}
+	h := &house{t: t, sim: lwatest.New(o), start: time.Now(), boot: time.Now().Add(-bootUp), cutAt: -1}
 	h.cfg = Config{
 		Client: lwa.Client{
 			ID: clientID, Scopes: []string{"profile"}, RedirectURI: lwatest.ReturnURL, Endpoints: endpoints,
 		},
 		Method: method, StateDir: filepath.Join(stateRoot(t), "0"), BootID: "boot-1",
-		Uptime: func() time.Duration { return bootUp + time.Since(h.start) },
+		Uptime: func() time.Duration { return time.Since(h.boot) },
 		Log:    slog.New(slog.NewTextHandler(&h.log, nil)),
 	}
 	if clientID == lwatest.WebClientID {
@@ -85,7 +89,7 @@ func stateRoot(t *testing.T) string {
 
 func (h *house) powerOn() {
 	h.t.Helper()
-	h.line = &wire{to: h.sim.RoundTripper(), cutAt: -1, dead: make(chan struct{})}
+	h.line = &wire{to: h.sim.RoundTripper(), cutAt: h.cutAt, dead: make(chan struct{})}
 	h.cfg.Client.Transport = h.line
 	a, err := New(h.cfg)
 	if err != nil {
@@ -115,7 +119,8 @@ func (h *house) shutDown() {
 func (h *house) kill() {
 	h.t.Helper()
 	synctest.Wait()
-	copied := filepath.Join(filepath.Dir(h.cfg.StateDir), time.Since(h.start).String())
+	h.kills++
+	copied := filepath.Join(filepath.Dir(h.cfg.StateDir), fmt.Sprint("after kill ", h.kills))
 	must(h.t, os.CopyFS(copied, os.DirFS(h.cfg.StateDir)))
 	h.cfg.StateDir = copied
 	close(h.line.dead)
@@ -128,15 +133,16 @@ func (h *house) restart() {
 	h.powerOn()
 }
 
-// reboot is a restart of the machine, which takes a while.
+// reboot pulls the plug. The machine is back after a while, and the agent
+// starts 25 s after its boot.
 func (h *house) reboot() {
 	h.t.Helper()
 	if h.agent != nil {
 		h.kill()
 	}
-	time.Sleep(40 * time.Second)
-	boot := h.cfg.BootID + "'"
-	h.cfg.BootID = boot
+	time.Sleep(15 * time.Second)
+	h.boot, h.cfg.BootID = time.Now(), h.cfg.BootID+"'"
+	time.Sleep(25 * time.Second)
 	h.powerOn()
 }
 
