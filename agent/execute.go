@@ -92,7 +92,7 @@ func (a *Agent) call(id uint64, make func(context.Context, *lwa.Client, *answere
 		}
 		if !date.IsZero() {
 			ans.dated = true
-			ans.skew = int64(time.Until(date).Round(time.Second) / time.Second)
+			ans.skew = int64(time.Until(date) / time.Second) // the header has whole seconds, so up to one is none
 		}
 		a.tell(ans)
 	}()
