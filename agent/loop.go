@@ -1,0 +1,134 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// stopPatience is how long a call in flight may hold up the end: its answer
+// may be the only copy of a new refresh token.
+const stopPatience = 5 * time.Second
+
+// Run works until ctx is done, then finishes what must not be lost.
+func (a *Agent) Run(ctx context.Context) error {
+	a.watchInbox(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+			a.tick()
+		case ev := <-a.events:
+			a.handle(ev)
+		case q := <-a.asked:
+			a.questions++
+			a.waiting[a.questions] = q.reply
+			a.handle(q.event(a.questions))
+		case r := <-a.inboxReports():
+			a.inboxReported(r)
+		case <-a.cfg.NetworkChanged:
+			a.handle(networkChanged{})
+		case job := <-a.jobs:
+			job()
+		}
+		a.publish()
+		timer.Reset(a.m.deadline() - a.cfg.Uptime())
+	}
+	a.finishCall()
+	close(a.ended) // lets go of everybody who waits, or the sockets could not close
+	return a.close()
+}
+
+func (a *Agent) tick() {
+	a.handle(ticked{synchronized: clockSynchronized(), epoch: time.Now().Add(-a.cfg.Uptime())})
+	if a.inbox != nil {
+		a.inbox.rescan()
+	}
+	if a.cfg.Alive != nil {
+		a.cfg.Alive()
+	}
+}
+
+// handle gives an event to the machine and carries out what it wants. The
+// outcome of a save goes in before anything else can.
+func (a *Agent) handle(ev event) {
+	if ans, is := ev.(answered); is {
+		delete(a.calls, ans.call)
+	}
+	for _, e := range a.m.step(a.cfg.Uptime(), ev) {
+		if outcome := a.execute(e); outcome != nil {
+			a.handle(outcome)
+		}
+	}
+}
+
+// finishCall waits for an answer that may hold the only copy of a token.
+func (a *Agent) finishCall() {
+	patience := time.After(stopPatience)
+	for a.m.inCall.id != 0 {
+		if kind := a.m.inCall.kind; kind == callProfile || kind == callMake {
+			return
+		}
+		before := a.m.inCall.id
+		select {
+		case ev := <-a.events:
+			if ev, is := ev.(answered); is {
+				a.handle(ev)
+			}
+		case <-patience:
+			return
+		}
+		if a.m.inCall.id != before {
+			return // what the machine starts now is for the next start
+		}
+	}
+}
+
+func (a *Agent) close() error {
+	for _, stop := range a.calls {
+		stop()
+	}
+	if a.tokenSock != nil {
+		a.tokenSock.close()
+	}
+	for _, s := range a.sockets {
+		s.close()
+	}
+	return a.store.close()
+}
+
+func (a *Agent) watchInbox(ctx context.Context) {
+	if a.stopInbox != nil {
+		a.stopInbox()
+	}
+	a.inbox, a.stopInbox = nil, nil
+	if len(a.cfg.Inbox) == 0 {
+		return
+	}
+	ctx, a.stopInbox = context.WithCancel(ctx)
+	a.inbox = newInbox(a.cfg.Inbox, a.cfg.Log)
+	go a.inbox.run(ctx)
+}
+
+func (a *Agent) inboxReports() <-chan inboxReport {
+	if a.inbox == nil {
+		return nil
+	}
+	return a.inbox.reports()
+}
+
+func (a *Agent) inboxReported(r inboxReport) {
+	checked := inboxChecked{trouble: r.Trouble, offers: len(r.Offers)}
+	if len(r.Refusals) > 0 {
+		checked.refused = r.Refusals[0]
+		if more := len(r.Refusals) - 1; more > 0 {
+			checked.refused.Message += fmt.Sprintf(" (and %d more files)", more)
+		}
+	}
+	a.handle(checked)
+	for _, offer := range r.Offers {
+		a.handle(codeDropped{offer.Drop, offer.File})
+	}
+}

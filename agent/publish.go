@@ -1,0 +1,116 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// view is what the loop has told the world; it never changes.
+type view struct {
+	status  Status
+	json    []byte // of status, on a line
+	access  access
+	spurned bool          // access is known to be bad
+	next    chan struct{} // closed when there is a newer view
+}
+
+// question is an event that wants a reply.
+type question struct {
+	event func(id uint64) event
+	reply chan<- replied // buffered
+}
+
+// replied is a reply on its way, with the access token of that moment.
+type replied struct {
+	outcome outcome
+	problem Problem
+	wait    time.Duration
+	access  access
+}
+
+// publish makes the new view known if anything in it is new.
+func (a *Agent) publish() {
+	v := &view{status: a.m.status(), access: a.m.access, spurned: a.m.spurned, next: make(chan struct{})}
+	v.status.Version = a.cfg.Version
+	v.status.Displays = a.allDisplays()
+	if v.status.AuthorizeURL != "" {
+		v.status.Inbox = a.cfg.Inbox
+	}
+	v.json = line(v.status)
+	old := a.view.Load()
+	if old != nil && bytes.Equal(old.json, v.json) && old.access == v.access && old.spurned == v.spurned {
+		return
+	}
+	a.view.Store(v)
+	if a.cfg.RuntimeDir != "" {
+		a.keepTokenSocket(v.status.State == Linked)
+	}
+	if old != nil {
+		close(old.next)
+	}
+}
+
+func (a *Agent) allDisplays() []Display {
+	var all []Display
+	for _, conn := range slices.Sorted(maps.Keys(a.displays)) {
+		all = append(all, a.displays[conn]...)
+	}
+	return all
+}
+
+// Statuses calls yield with the status and then with each newer one, until
+// ctx is done, the agent has ended or yield returns false. A slow yield
+// misses statuses, never the last one.
+func (a *Agent) Statuses(ctx context.Context, yield func(Status) bool) {
+	a.views(ctx, func(v *view) bool { return yield(v.status) })
+}
+
+func (a *Agent) views(ctx context.Context, yield func(*view) bool) {
+	for {
+		v := a.view.Load()
+		if !yield(v) {
+			return
+		}
+		select {
+		case <-v.next:
+		case <-ctx.Done():
+			return
+		case <-a.ended:
+			return
+		}
+	}
+}
+
+// ask sends a question to the loop and waits for the reply.
+func (a *Agent) ask(ctx context.Context, ev func(id uint64) event) (replied, error) {
+	reply := make(chan replied, 1)
+	select {
+	case a.asked <- question{ev, reply}:
+	case <-a.ended:
+		return replied{}, errEnded
+	case <-ctx.Done():
+		return replied{}, ctx.Err()
+	}
+	select {
+	case r := <-reply:
+		return r, nil
+	case <-a.ended:
+		return replied{}, errEnded
+	case <-ctx.Done():
+		return replied{}, ctx.Err()
+	}
+}
+
+var errEnded = errors.New("the agent is stopping")
+
+// tell sends an event that wants no reply.
+func (a *Agent) tell(ev event) {
+	select {
+	case a.events <- ev:
+	case <-a.ended:
+	}
+}

@@ -1,0 +1,38 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// ConfigBroken tells that the configuration changed and is wrong. The agent
+// goes on with the one from before and says so.
+func (a *Agent) ConfigBroken(err error) {
+	a.tell(configBroken{strings.ReplaceAll(err.Error(), "\n", "; also ")})
+}
+
+// Reconfigure takes a changed configuration over. A link that fits it stays.
+func (a *Agent) Reconfigure(ctx context.Context, cfg Config) {
+	job := func() {
+		if cfg.StateDir != a.cfg.StateDir || cfg.RuntimeDir != a.cfg.RuntimeDir {
+			a.handle(configBroken{"state_dir and runtime_dir are taken over at the next start only"})
+			return
+		}
+		movedInbox := !slices.Equal(cfg.Inbox, a.cfg.Inbox)
+		a.cfg.Client, a.cfg.Method, a.cfg.Code, a.cfg.BootSpread = cfg.Client, cfg.Method, cfg.Code, cfg.BootSpread
+		a.cfg.Inbox, a.cfg.TokenFiles = cfg.Inbox, cfg.TokenFiles
+		a.client = &cfg.Client // not over the old one, which the machine compares with
+		_ = a.keepSerial()     // tried again before the next save
+		a.handle(configured{a.settings()})
+		if movedInbox {
+			a.watchInbox(ctx)
+		}
+		a.keepAccess(a.m.access)
+	}
+	select {
+	case a.jobs <- job:
+	case <-a.ended:
+	case <-ctx.Done():
+	}
+}
