@@ -269,3 +269,19 @@ func TestDamagedStateIsSaidAndTheEvidenceKept(t *testing.T) {
 		h.wantError("", "linked again")
 	})
 }
+
+// systemd waits for the word, and gives up after 30 s.
+func TestReadyIsSaidAtOnceWhateverElseHappens(t *testing.T) {
+	for range 30 {
+		codeStory(t, lwatest.Options{}, func(t *testing.T, h *house) {
+			h.shutDown()
+			said := false
+			h.cfg.Alive = func() { said = true }
+			h.before = func(a *Agent) { a.events <- networkChanged{} }
+			h.powerOn()
+			if !said {
+				t.Fatal("an event that came first put READY off to the next tick")
+			}
+		})
+	}
+}

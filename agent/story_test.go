@@ -34,9 +34,11 @@ type house struct {
 	agent *Agent
 	line  *wire
 	cutAt int // of the next line
-	stop  context.CancelFunc
-	ended chan error
-	log   safeBuffer
+
+	before func(a *Agent) // what happens before the loop runs
+	stop   context.CancelFunc
+	ended  chan error
+	log    safeBuffer
 }
 
 // story tells one in a bubble with a new device, and checks at its end what
@@ -97,6 +99,9 @@ func (h *house) powerOn() {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	h.agent, h.stop, h.ended = a, stop, make(chan error, 1)
+	if h.before != nil {
+		h.before(a)
+	}
 	go func() { h.ended <- a.Run(ctx) }()
 	synctest.Wait()
 }

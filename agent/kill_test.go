@@ -1,0 +1,309 @@
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"lwa-agent/lwa"
+	"lwa-agent/lwa/lwatest"
+)
+
+var kills = flag.Int("kills", 30, "how often TestKilledWhenever kills an agent")
+
+// process is an agent in a process of its own, with a real disk, an inbox,
+// sockets, and Amazon over a loopback connection.
+type process struct {
+	served
+	Method, State, Run, Spool, Server, Boot string // what the process is told
+	killer                                  *rand.Rand
+	cmd                                     *exec.Cmd
+	stderr                                  safeBuffer
+}
+
+const processMark = "LWA_AGENT_TEST_PROCESS"
+
+// runProcess is the process: this test binary, called again.
+func runProcess(t *testing.T, told string) {
+	var p process
+	must(t, json.Unmarshal([]byte(told), &p))
+	id := map[string]string{MethodCode: lwatest.MobileClientID, MethodCBL: lwatest.DeviceClientID}[p.Method]
+	a, err := New(Config{
+		Client: lwa.Client{ID: id, Scopes: []string{"profile"}, RedirectURI: lwatest.ReturnURL, Endpoints: loopback(p.Server), Transport: lwa.NewTransport()},
+		Method: p.Method, Inbox: []string{p.Spool + "/"}, StateDir: p.State, RuntimeDir: p.Run, BootID: p.Boot,
+		Uptime: Uptime, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Alive: sync.OnceFunc(func() { fmt.Println("ready") }),
+	})
+	must(t, err)
+	must(t, a.Run(context.Background())) // until it is killed
+}
+
+func loopback(server string) lwa.Endpoints {
+	return lwa.Endpoints{
+		Authorize: server + "/ap/oa", Token: server + "/auth/o2/token", CodePair: server + "/auth/O2/create/codepair", Profile: server + "/user/profile",
+	}
+}
+
+func newProcess(t *testing.T, method string, seed uint64, o lwatest.Options) *process {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lwa-agent")
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	p := &process{
+		Method: method, State: filepath.Join(dir, "state"), Run: filepath.Join(dir, "run"), Spool: filepath.Join(dir, "spool"), Boot: "boot-1",
+		killer: rand.New(rand.NewPCG(seed, seed)),
+	}
+	must(t, os.Mkdir(p.Spool, 0o700))
+	p.served = served{t: t, sim: lwatest.New(o), cfg: Config{RuntimeDir: p.Run, StateDir: p.State}}
+	server := httptest.NewServer(p.sim)
+	t.Cleanup(server.Close)
+	p.Server = server.URL
+	t.Cleanup(func() {
+		p.kill()
+		for _, v := range p.sim.Violations() {
+			t.Errorf("Amazon objects: %s", v)
+		}
+		if n := len(p.sim.CodesSentTwice()); n != 0 {
+			t.Errorf("%d codes were sent twice", n)
+		}
+		if t.Failed() {
+			t.Logf("the agents' log:\n%s", p.stderr.String())
+		}
+	})
+	return p
+}
+
+// begin starts the process and returns when its sockets and inbox are up.
+func (p *process) begin() {
+	p.t.Helper()
+	told, err := json.Marshal(map[string]string{"Method": p.Method, "State": p.State, "Run": p.Run, "Spool": p.Spool, "Server": p.Server, "Boot": p.Boot})
+	must(p.t, err)
+	self, err := os.Executable()
+	must(p.t, err)
+	p.cmd = exec.Command(self, "-test.run=^TestKilledWhenever$")
+	p.cmd.Env = append(os.Environ(), processMark+"="+string(told))
+	p.cmd.Stderr = &p.stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := p.cmd.StdoutPipe()
+	must(p.t, err)
+	must(p.t, p.cmd.Start())
+	begin := time.Now()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		p.t.Fatalf("the agent does not start: %q, %v\n%s", line, err, p.stderr.String())
+	}
+	if took := time.Since(begin); took > patience {
+		p.t.Errorf("the agent was ready after %v", took)
+	}
+}
+
+func (p *process) kill() {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait() // says that it was killed
+		p.cmd = nil
+	}
+}
+
+// killWithin kills at a random moment of the time to come.
+func (p *process) killWithin(most time.Duration) (after time.Duration) {
+	after = time.Duration(p.killer.Int64N(int64(most)))
+	<-time.After(after)
+	p.kill()
+	return after
+}
+
+// follow reads the status and its changes until one fits.
+func (p *process) follow(what string, fits func(Status) bool) (st Status) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/events", nil)
+	must(p.t, err)
+	resp, err := p.client(agentSockName).Do(req)
+	must(p.t, err)
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		st = Status{}
+		must(p.t, json.Unmarshal(lines.Bytes(), &st))
+		if fits(st) {
+			return st
+		}
+	}
+	p.t.Fatalf("%s: did not come about (%v); the status is %+v", what, lines.Err(), st)
+	return st
+}
+
+func (p *process) drop(text string) {
+	p.t.Helper()
+	tmp, path := filepath.Join(p.Spool, ".new"), filepath.Join(p.Spool, "code.txt")
+	must(p.t, os.WriteFile(tmp, []byte(text+"\n"), 0o600))
+	must(p.t, os.Rename(tmp, path))
+}
+
+func (p *process) dropLies() bool {
+	_, err := os.Lstat(filepath.Join(p.Spool, "code.txt"))
+	return err == nil
+}
+
+// slowly makes each answer take a moment, so that as many kills fall between
+// a request and its answer as into the writing of files.
+func (p *process) slowly() {
+	p.sim.Fail(lwatest.Late(time.Duration(p.killer.Int64N(int64(4*time.Millisecond)))), -1, lwatest.Exchange, lwatest.Refresh, lwatest.Poll, lwatest.Profile)
+}
+
+func (p *process) wantGoodToken(why string) {
+	p.t.Helper()
+	p.follow(why+": linked", func(st Status) bool { return st.State == Linked })
+	if a := p.request(p.client(agentSockName), "GET", "/token", ""); a.status != 200 {
+		p.t.Errorf("%s: no token: %d %s", why, a.status, a.text)
+	}
+}
+
+// TestKilledWhenever kills agents by SIGKILL at random moments of everything
+// that must not be interrupted. Call it with -kills=500 for more of it.
+func TestKilledWhenever(t *testing.T) {
+	if told := os.Getenv(processMark); told != "" {
+		runProcess(t, told)
+		return
+	}
+	t.Parallel()
+	for name, scene := range map[string]func(t *testing.T, seed uint64) string{
+		"linking by a dropped code": killedWhileLinking,
+		"code-based linking":        killedWhileProving,
+		"rotation":                  killedWhileRotating,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			outcomes := map[string]int{}
+			for seed := range max(1, *kills/3) {
+				outcomes[scene(t, uint64(seed))]++
+				if t.Failed() {
+					t.Fatalf("seed %d", seed)
+				}
+			}
+			t.Logf("after the kill: %v", outcomes)
+		})
+	}
+}
+
+// killedWhileLinking drops a code and kills within the exchange, the saves and
+// the removal of the file.
+func killedWhileLinking(t *testing.T, seed uint64) string {
+	p := newProcess(t, MethodCode, seed, lwatest.Options{})
+	p.slowly()
+	p.begin()
+	qr := p.follow("a QR code", func(st Status) bool { return st.AuthorizeURL != "" }).AuthorizeURL
+	back, err := p.sim.Allow(qr)
+	must(t, err)
+	p.drop(back)
+	after := p.killWithin(30 * time.Millisecond)
+	p.begin()
+	st := p.follow("linked, or a QR code and no code that waits", func(st Status) bool {
+		return st.State == Linked || st.State == Unlinked && st.AuthorizeURL != "" && !st.CodePending && !p.dropLies()
+	})
+	outcome := "linked"
+	if st.State != Linked {
+		outcome = "the same QR code"
+		if st.AuthorizeURL != qr {
+			t.Errorf("killed %v after the drop: the QR code is another, although Amazon has refused nothing", after)
+		}
+		back, err := p.sim.Allow(st.AuthorizeURL)
+		must(t, err)
+		p.drop(back)
+	}
+	p.wantGoodToken(fmt.Sprintf("killed %v after the drop", after))
+	p.kill()
+	p.checkDisk()
+	return outcome
+}
+
+// killedWhileProving starts with a pair that the person has just allowed: the
+// poll, the save of the candidate and the refresh that proves it follow.
+func killedWhileProving(t *testing.T, seed uint64) string {
+	p := newProcess(t, MethodCBL, seed, lwatest.Options{Rotate: true})
+	client := lwa.Client{ID: lwatest.DeviceClientID, Scopes: []string{"profile"}, Endpoints: loopback(p.Server), Transport: lwa.NewTransport()}
+	made, err := client.CodePair(t.Context())
+	must(t, err)
+	d := stateDir{t, p.State}
+	d.save(record{Pair: pair{Pair: made, BootID: "the boot before"}})
+	must(t, p.sim.AllowPair(made.UserCode))
+	p.slowly()
+	p.begin()
+	after := p.killWithin(20 * time.Millisecond)
+	p.begin()
+	st := p.follow("linked, or a code on the screen", func(st Status) bool { return st.State == Linked || st.UserCode != "" })
+	if st.State != Linked {
+		return "another code on the screen" // the answer to the poll was lost, and with it the pair
+	}
+	p.wantGoodToken(fmt.Sprintf("killed %v after the start", after))
+	p.kill()
+	p.checkDisk()
+	return "linked"
+}
+
+// killedWhileRotating has the agent refresh, which brings a new refresh token,
+// and kills within that.
+func killedWhileRotating(t *testing.T, seed uint64) string {
+	p := newProcess(t, MethodCode, seed, lwatest.Options{Rotate: true})
+	client := lwa.Client{ID: lwatest.MobileClientID, Scopes: []string{"profile"}, RedirectURI: lwatest.ReturnURL, Endpoints: loopback(p.Server), Transport: lwa.NewTransport()}
+	attempt := lwa.NewAttempt(lwatest.ReturnURL)
+	back, err := p.sim.Allow(client.AuthorizeURL(attempt))
+	must(t, err)
+	drop, err := lwa.ParseDrop([]byte(back))
+	must(t, err)
+	first, err := client.Exchange(t.Context(), drop.Code, attempt)
+	must(t, err)
+	d := stateDir{t, p.State}
+	d.save(record{Link: link{ClientID: client.ID, TokenEndpoint: client.Endpoints.Token, Refresh: first.Refresh, Scopes: "profile", Account: "Jo Example", Since: time.Now()}})
+	p.slowly()
+	rotated := 0
+	for round := range 2 {
+		p.Boot = fmt.Sprint("boot ", round) // so that it refreshes at once
+		p.begin()
+		p.killWithin(15 * time.Millisecond)
+		p.checkDisk()
+		r, err := d.load()
+		if err != nil || r.Link.isZero() || r.Link.Revoked {
+			t.Fatalf("after a kill the disk holds %+v, %v; want the link", r.Link, err)
+		}
+		if r.Link.Refresh != first.Refresh {
+			rotated++
+		}
+	}
+	p.Boot = "boot-after"
+	p.begin()
+	p.wantGoodToken("after two kills")
+	return fmt.Sprint(rotated, " of 2 saved")
+}
+
+// checkDisk looks for what a kill must not leave.
+func (p *process) checkDisk() {
+	p.t.Helper()
+	if damaged, _ := filepath.Glob(filepath.Join(p.State, "*.damaged")); len(damaged) != 0 {
+		p.t.Errorf("a kill damaged %v", damaged)
+	}
+	text, err := os.ReadFile(filepath.Join(p.State, currentName))
+	must(p.t, err)
+	if _, _, err := decodeRecord(text); err != nil {
+		p.t.Errorf("a kill left a record that reads: %v", err)
+	}
+	if bytes.Contains([]byte(p.stderr.String()), []byte("Atz")) || strings.Contains(p.stderr.String(), "/ap/oa?") {
+		p.t.Errorf("the log holds a secret:\n%s", p.stderr.String())
+	}
+}
