@@ -144,14 +144,14 @@ func judge(resp *http.Response, answer []byte, what request) *Error {
 		return &Error{
 			Kind: Passing, Code: "not_oauth",
 			Message: fmt.Sprintf("%s gave an answer that is not Amazon's (%d, %s)", resp.Request.URL.Host, resp.StatusCode, why),
-			Hint:    "if this network has a sign-in page, sign in there; it is tried again by itself",
+			Hint:    "if this network has a sign-in page, sign in there; " + byItself,
 		}
 	}
 	switch {
 	case len(answer) > maxAnswer:
 		return notOAuth("longer than 64 KiB")
 	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests:
-		return &Error{Kind: Passing, Code: "server", Message: fmt.Sprintf("%s answered %d", resp.Request.URL.Host, resp.StatusCode), Hint: "it is tried again by itself"}
+		return &Error{Kind: Passing, Code: "server", Message: fmt.Sprintf("%s answered %d", resp.Request.URL.Host, resp.StatusCode), Hint: byItself}
 	case !isJSON(resp.Header.Get("Content-Type")):
 		return notOAuth("no JSON")
 	}

@@ -54,6 +54,8 @@ func (e *Error) Error() string {
 }
 
 const (
+	byItself = "it is tried again by itself"
+
 	deviceHint = `code-based linking wants a client id from the tab "Other devices and platforms" of Amazon's console; a client id from "Web settings" needs client_secret_file and method = "code"`
 	secretHint = `copy the client secret of this client id again from "Web settings" in Amazon's console into client_secret_file`
 )
@@ -121,16 +123,16 @@ func unreachable(err error, host string, unsent bool) *Error {
 	switch {
 	case certErr && cert.Reason == x509.Expired:
 		e.Code, e.Message = "clock", fmt.Sprintf("%s has a certificate that is not valid at this device's time", host)
-		e.Hint = "the clock is probably not set; it is tried again by itself"
+		e.Hint = "the clock is probably not set; " + byItself
 	case tlsErr:
 		e.Code, e.Message = "tls", fmt.Sprintf("%s did not prove who it is: %s", host, certificateFault(verification))
 		e.Hint = "something between the device and Amazon answers in its place"
 	case dnsErr:
-		e.Message, e.Hint = fmt.Sprintf("cannot find %s: %s", host, cmp.Or(dns.Err, "no answer")), "check the network connection; it is tried again by itself"
+		e.Message, e.Hint = fmt.Sprintf("cannot find %s: %s", host, cmp.Or(dns.Err, "no answer")), "check the network connection; "+byItself
 	case isNet && netErr.Timeout():
-		e.Code, e.Message, e.Hint = "timeout", host+" did not answer in time", "it is tried again by itself"
+		e.Code, e.Message, e.Hint = "timeout", host+" did not answer in time", byItself
 	default:
-		e.Message, e.Hint = fmt.Sprintf("cannot reach %s: %s", host, reason(err)), "check the network connection; it is tried again by itself"
+		e.Message, e.Hint = fmt.Sprintf("cannot reach %s: %s", host, reason(err)), "check the network connection; "+byItself
 	}
 	return e
 }

@@ -46,7 +46,7 @@ func TestEveryRefusalIsWhatItMeans(t *testing.T) {
 		{lwatest.Exchange, lwatest.Unauthorized, Configuration, "link in this way", deviceTab},
 		{lwatest.Exchange, lwatest.Malformed, Configuration, "refused the code", "scopes"},
 		{lwatest.Exchange, lwatest.Unsupported, Configuration, "refused the code", ""},
-		{lwatest.Exchange, lwatest.ServerError, Passing, "500", "by itself"},
+		{lwatest.Exchange, lwatest.ServerError, Passing, "500", "scan the QR code again"},
 
 		{lwatest.CodePair, lwatest.BadClientID, Configuration, "client id", "without braces"},
 		{lwatest.CodePair, lwatest.WrongSecret, Configuration, "link in this way", deviceTab},

@@ -98,6 +98,9 @@ func testBadDay(t *testing.T, c preparedCall, day badDay) {
 	if e.Kind != Passing || e.Code != day.code || e.Unsent != wantUnsent || e.RetryAfter != day.retry {
 		t.Errorf("%+v (kind %d); want passing, code %q, unsent %t, retry after %v", e, e.Kind, day.code, wantUnsent, day.retry)
 	}
+	if again := strings.Contains(e.Hint, "by itself"); again == (c.kind == lwatest.Exchange && !e.Unsent) {
+		t.Errorf("hint %q: a code that may be used up is not tried again, everything else is", e.Hint)
+	}
 	if c.kind == lwatest.Exchange && e.Unsent {
 		if err := call(t.Context()); err != nil {
 			t.Errorf("the code that never left does not work any more: %v", err)

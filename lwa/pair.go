@@ -58,7 +58,7 @@ func (c *Client) CodePair(ctx context.Context) (Pair, error) {
 	}
 	page, err := url.Parse(p.VerificationURI)
 	if !visible(p.DeviceCode.Reveal(), maxToken) || !visible(p.UserCode, 40) || err != nil || page.Host == "" || !visible(p.VerificationURI, 200) {
-		return Pair{}, &Error{Kind: Passing, Code: "not_oauth", Message: "the server's answer holds no code pair", Hint: "it is tried again by itself", Date: date}
+		return Pair{}, &Error{Kind: Passing, Code: "not_oauth", Message: "the server's answer holds no code pair", Hint: byItself, Date: date}
 	}
 	return p, nil
 }

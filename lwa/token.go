@@ -2,6 +2,7 @@ package lwa
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,7 +40,12 @@ func (c *Client) Exchange(ctx context.Context, code Secret, a Attempt) (Token, e
 		"code_verifier": {a.Verifier.Reveal()},
 	}
 	c.identify(form)
-	return c.token(ctx, requestExchange, form)
+	t, err := c.token(ctx, requestExchange, form)
+	if e, is := errors.AsType[*Error](err); is && e.Kind == Passing && !e.Unsent {
+		before, _, _ := strings.Cut(e.Hint, byItself)
+		e.Hint = before + "a code is good once, so scan the QR code again"
+	}
+	return t, err
 }
 
 // Refresh gets a new access token (RFC 6749 section 6).
@@ -78,9 +84,9 @@ func (c *Client) token(ctx context.Context, what request, form url.Values) (Toke
 	kind := fields.text("token_type")
 	switch {
 	case !visible(t.Access.Reveal(), maxToken):
-		return Token{}, &Error{Kind: Passing, Code: "not_oauth", Message: "the server's answer holds no access token", Hint: "it is tried again by itself", Date: date}
+		return Token{}, &Error{Kind: Passing, Code: "not_oauth", Message: "the server's answer holds no access token", Hint: byItself, Date: date}
 	case !t.Refresh.IsZero() && !visible(t.Refresh.Reveal(), maxToken):
-		return Token{}, &Error{Kind: Passing, Code: "not_oauth", Message: "the server's answer holds a damaged refresh token", Hint: "it is tried again by itself", Date: date}
+		return Token{}, &Error{Kind: Passing, Code: "not_oauth", Message: "the server's answer holds a damaged refresh token", Hint: byItself, Date: date}
 	case kind != "" && !strings.EqualFold(kind, "bearer"):
 		return Token{}, &Error{Kind: Configuration, Code: "token_type", Message: "the server gives tokens of another type than bearer", Hint: "set the client to bearer tokens at the server", Date: date}
 	case t.Refresh.IsZero() && what != requestRefresh:
