@@ -41,7 +41,10 @@ type machine struct {
 	rng   *rand.Rand
 	now   time.Duration // uptime of the event at hand
 	epoch time.Time     // the wall clock's idea of uptime 0, for people
-	out   []effect
+	// ticked is the uptime of the last tick. Events must not put the next one
+	// off: it feeds a watchdog.
+	ticked time.Duration
+	out    []effect
 
 	rec      record // as on disk, but for unsaved
 	saving   func(problem string)
@@ -103,7 +106,7 @@ func newMachine(set settings, rec record, kept access, trouble string, now time.
 	m := &machine{
 		set: set, rng: rng, now: now, epoch: epoch, rec: rec,
 		resave: idle(), unstored: at(now), refresh: idle(), account: idle(), prove: idle(), make: at(now),
-		refused: -1, renewed: -refreshGap, lastNetwork: -networkEvery, poked: -attendEvery, seen: now,
+		ticked: now - tickIdle, refused: -1, renewed: -refreshGap, lastNetwork: -networkEvery, poked: -attendEvery, seen: now,
 	}
 	if trouble != "" {
 		m.raise(sourceDamage, "store_damaged", trouble, "if the device is not linked now, link it again")
@@ -140,6 +143,7 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 	m.out = nil
 	switch ev := ev.(type) {
 	case ticked:
+		m.ticked = m.now
 		m.clock.Synchronized = ev.synchronized
 		m.setEpoch(ev.epoch)
 	case answered:
@@ -312,9 +316,9 @@ func (m *machine) resaved(problem string) {
 
 // deadline is the uptime at which step must be called again at the latest.
 func (m *machine) deadline() time.Duration {
-	next := m.now + tickIdle
+	next := m.ticked + tickIdle
 	if m.offering() {
-		next = m.now + tickOffer
+		next = m.ticked + tickOffer
 	}
 	consider := func(wanted bool, due time.Duration) {
 		if wanted {

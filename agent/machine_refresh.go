@@ -137,6 +137,7 @@ func (m *machine) finishLink(l link, t lwa.Token, sent time.Duration, settle fun
 		settle(problem)
 		m.clear(sourceLink)
 		m.clear(sourceDamage)
+		m.clear(sourceInbox)
 		m.unlinkReason = ""
 		m.endOffer()
 		m.use(t, sent)

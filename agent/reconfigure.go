@@ -20,6 +20,7 @@ func (a *Agent) Reconfigure(ctx context.Context, cfg Config) {
 			return
 		}
 		movedInbox := !slices.Equal(cfg.Inbox, a.cfg.Inbox)
+		a.dropTokenFiles(cfg.TokenFiles)
 		a.cfg.Client, a.cfg.Method, a.cfg.Code, a.cfg.BootSpread = cfg.Client, cfg.Method, cfg.Code, cfg.BootSpread
 		a.cfg.Inbox, a.cfg.TokenFiles = cfg.Inbox, cfg.TokenFiles
 		a.client = &cfg.Client // not over the old one, which the machine compares with

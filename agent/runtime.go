@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -62,6 +63,18 @@ func (a *Agent) keepAccess(acc access) {
 	}
 	if err != nil {
 		a.cfg.Log.Error("cannot leave the access token", "error", err)
+	}
+}
+
+// dropTokenFiles removes the token files that are not configured any more.
+func (a *Agent) dropTokenFiles(kept []TokenFile) {
+	for _, f := range a.cfg.TokenFiles {
+		if slices.ContainsFunc(kept, func(k TokenFile) bool { return k.Path == f.Path }) {
+			continue
+		}
+		if err := f.write(lwa.Secret{}); err != nil {
+			a.cfg.Log.Error("cannot remove a token file", "error", err)
+		}
 	}
 }
 

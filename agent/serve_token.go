@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"net"
 	"time"
 )
 
@@ -12,6 +14,8 @@ const (
 	// An empty answer would start the unit without a token, so it is put off
 	// for this long.
 	credentialPatience = 20 * time.Second
+
+	acceptPause = 100 * time.Millisecond
 )
 
 // tokenSocket writes the access token to whoever connects, and closes: what
@@ -51,8 +55,16 @@ func (s *tokenSocket) close() {
 func (a *Agent) serveTokens(ctx context.Context, l *unixListener) {
 	for {
 		c, err := l.Accept()
-		if err != nil {
-			return // closed
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // no file descriptor left, say: programs will close some
+			select {
+			case <-time.After(acceptPause):
+				continue
+			case <-ctx.Done():
+				return
+			}
 		}
 		go func() {
 			defer c.Close()
