@@ -6,8 +6,7 @@ import (
 	"lwa-agent/lwa"
 )
 
-// event is everything that happens to the machine. The types are a closed sum
-// with comparable values.
+// event is everything that happens to the machine: a closed sum.
 //
 //sumtype:decl
 type event interface{ isEvent() }
@@ -43,16 +42,12 @@ type (
 		question uint64
 		drop     lwa.Drop
 	}
-	// codeDropped: a file holds a code. Repeated until the file is gone.
-	codeDropped struct {
-		drop lwa.Drop
-		file droppedFile
-	}
-	// inboxChecked: what the inbox could not take; zero values: all is well.
+	// inboxChecked: what lies in the inbox. Files that hold a code are offered
+	// again until they are gone; zero values: all is well.
 	inboxChecked struct {
-		refused refusal
-		trouble refusal
-		offers  int // files that hold a code
+		offers  []droppedCode
+		refused refusal // the newest file that cannot be taken
+		trouble refusal // of the inbox itself
 	}
 
 	// taken: a take effect ended; trouble tells what it could not do.
@@ -86,7 +81,6 @@ func (ticked) isEvent()         {}
 func (answered) isEvent()       {}
 func (saved) isEvent()          {}
 func (codePosted) isEvent()     {}
-func (codeDropped) isEvent()    {}
 func (inboxChecked) isEvent()   {}
 func (taken) isEvent()          {}
 func (tokenAsked) isEvent()     {}

@@ -42,7 +42,7 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 func (a *Agent) tick() {
-	a.handle(ticked{synchronized: clockSynchronized(), epoch: time.Now().Add(-a.cfg.Uptime())})
+	a.handle(ticked{synchronized: clockSynchronized(), epoch: bootTime(a.cfg.Uptime())})
 	if a.inbox != nil {
 		a.inbox.rescan()
 	}
@@ -120,7 +120,7 @@ func (a *Agent) inboxReports() <-chan inboxReport {
 }
 
 func (a *Agent) inboxReported(r inboxReport) {
-	checked := inboxChecked{trouble: r.Trouble, offers: len(r.Offers)}
+	checked := inboxChecked{offers: r.Offers, trouble: r.Trouble}
 	if len(r.Refusals) > 0 {
 		checked.refused = r.Refusals[0]
 		if more := len(r.Refusals) - 1; more > 0 {
@@ -128,7 +128,4 @@ func (a *Agent) inboxReported(r inboxReport) {
 		}
 	}
 	a.handle(checked)
-	for _, offer := range r.Offers {
-		a.handle(codeDropped{offer.Drop, offer.File})
-	}
 }

@@ -68,13 +68,15 @@ type machine struct {
 	lastNetwork time.Duration
 	poked       time.Duration // when somebody last said that they are here
 
-	code      heldCode
-	sent      []time.Duration // when the last codes were sent
-	lastTaken droppedFile     // so that one that cannot be removed is answered once
-	pair      livePair
-	make      schedule // of the next pair
-	prove     schedule
-	seen      time.Duration // when somebody last was known to be near
+	code heldCode
+	sent []time.Duration // when the last codes were sent
+	// taken are the files in the inbox that were answered, so that one that
+	// cannot be removed is answered once.
+	taken []droppedFile
+	pair  livePair
+	make  schedule // of the next pair
+	prove schedule
+	seen  time.Duration // when somebody last was known to be near
 
 	unlinkReason string
 	problems     [sources]Problem
@@ -152,8 +154,6 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 		m.saved(ev)
 	case codePosted:
 		m.codePosted(ev)
-	case codeDropped:
-		m.codeDropped(ev)
 	case inboxChecked:
 		m.inboxChecked(ev)
 	case taken:

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ type heldCode struct {
 	attempt  lwa.Attempt
 	file     droppedFile // zero unless it was dropped
 	question uint64      // 0 unless somebody waits for "taken"
-	config   bool        // it stands in config.toml
+	config   string      // hash of the text in config.toml that it comes from, if it does
 
 	seen     time.Duration // uptime when it was handed in
 	due      time.Duration // when to try it next
@@ -57,27 +58,44 @@ func (m *machine) codePosted(ev codePosted) {
 	m.do(reply{question: ev.question, outcome: v.outcome, problem: v.problem})
 }
 
-func (m *machine) codeDropped(ev codeDropped) {
-	if m.holds(ev.drop) || ev.file == m.lastTaken {
-		return // the same file seen again, or a copy whose turn comes, or one that cannot be removed
+// inboxChecked tries the files that hold a code and shows the first reason
+// for which one stays where it is.
+func (m *machine) inboxChecked(ev inboxChecked) {
+	m.taken = slices.DeleteFunc(m.taken, func(f droppedFile) bool {
+		return !slices.ContainsFunc(ev.offers, func(o droppedCode) bool { return o.File == f })
+	})
+	refused, code := ev.refused, "drop_refused"
+	for _, offer := range ev.offers {
+		if p := m.codeDropped(offer); p.Code != "" && refused == (refusal{}) {
+			refused, code = refusal{offer.File.path(), p.Message, p.Hint}, p.Code
+		}
 	}
-	v := m.judge(ev.drop)
+	m.show(sourceInbox, code, refused)
+	m.show(sourceWatch, "inbox", ev.trouble)
+}
+
+// codeDropped returns why the file stays for a person to look at, if it does.
+func (m *machine) codeDropped(o droppedCode) Problem {
+	if m.holds(o.Drop) || slices.Contains(m.taken, o.File) {
+		return Problem{} // the same file seen again, or a copy whose turn comes, or one that cannot be removed
+	}
+	v := m.judge(o.Drop)
 	switch {
 	case v.outcome == done:
-		m.hold(ev.drop, heldCode{file: ev.file})
+		m.hold(o.Drop, heldCode{file: o.File})
 	case v.outcome == tooMany:
 		m.raiseProblem(sourceLink, v.problem)
 	case v.outcome == conflict && v.keep:
 		// It is offered again.
 	case v.keep:
-		v.problem.Message = ev.file.path() + ": " + v.problem.Message
-		m.raiseProblem(sourceInbox, v.problem)
+		return v.problem
 	default:
 		if v.problem.Code != "linked" {
 			m.raiseProblem(sourceLink, v.problem)
 		}
-		m.takeFile(ev.file, sentence(v.problem.Message)+" "+sentence(v.problem.Hint))
+		m.takeFile(o.File, sentence(v.problem.Message)+" "+sentence(v.problem.Hint))
 	}
+	return Problem{}
 }
 
 // tryConfigCode tries what stands behind code = in config.toml, each value
@@ -92,7 +110,7 @@ func (m *machine) tryConfigCode() {
 		return
 	}
 	if v := m.judge(drop); v.outcome == done {
-		m.hold(drop, heldCode{config: true})
+		m.hold(drop, heldCode{config: m.set.code.Hash()})
 	} else if v.outcome == bad && v.problem.Code != "tried" {
 		v.problem.Message = "code in the configuration: " + v.problem.Message
 		m.raiseProblem(sourceConfig, v.problem)
@@ -122,6 +140,8 @@ func (m *machine) judge(d lwa.Drop) verdict {
 		return refuse(conflict, true, "busy", "another code is being tried", "wait a moment and try again")
 	case m.tooManyCodes():
 		return refuse(tooMany, true, "too_many_codes", "too many codes in ten minutes", "wait a few minutes, then scan the QR code again")
+	case attempt.State == "" && m.problems[sourceStore].Code != "":
+		return verdict{notSaved, m.problems[sourceStore], true}
 	case attempt.State == "":
 		return refuse(conflict, true, "not_ready", "the link is not ready yet", "wait a moment and try again")
 	}
@@ -185,14 +205,15 @@ func (m *machine) replyTaken(o outcome, p Problem) {
 func (m *machine) recordCode() {
 	hash := m.code.code.Hash()
 	next := m.rec.withCode(hash)
-	if m.code.config {
-		next.ConfigCode = m.set.code.Hash()
+	if m.code.config != "" {
+		next.ConfigCode = m.code.config
 	}
 	m.save(next, func(problem string) {
 		if problem != "" {
 			m.replyTaken(notSaved, m.problems[sourceStore])
 			if m.code.file == (droppedFile{}) {
 				m.code = heldCode{}
+				m.unstored = at(m.now + storeRetry)
 				return
 			}
 			m.code.due = m.now + storeRetry
@@ -239,7 +260,7 @@ func (m *machine) tryCodeAgain(err *lwa.Error) {
 	m.code.failures++
 	m.code.due = m.now + max(backoffBase, upTo(backoffBase<<min(m.code.failures, 5), m.rng))
 	next := m.rec.withoutCode(m.code.code.Hash())
-	if m.code.config {
+	if next.ConfigCode == m.code.config {
 		next.ConfigCode = ""
 	}
 	m.save(next, func(problem string) {
@@ -272,7 +293,7 @@ func (m *machine) codeSpent(err *lwa.Error) {
 
 func (m *machine) takeFile(file droppedFile, result string) {
 	if file != (droppedFile{}) {
-		m.lastTaken = file
+		m.taken = append(m.taken, file)
 		m.do(take{file, strings.TrimSpace(result)})
 	}
 }

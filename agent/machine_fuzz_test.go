@@ -56,7 +56,7 @@ func playStory(t *testing.T, story []byte, cbl bool) {
 		case 4, 5:
 			w.post([]string{"code-one", "code-two", name("code-")}[int(arg)%3])
 		case 6:
-			w.do(codeDropped{lwa.Drop{Code: lwa.NewSecret(name("code-"))}, testFile("f")})
+			w.do(inboxWith(lwa.Drop{Code: lwa.NewSecret(name("code-"))}, testFile("f")))
 		case 7:
 			w.ask(arg * 10 * time.Minute)
 		case 8:

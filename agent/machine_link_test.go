@@ -61,7 +61,7 @@ func TestDroppedCodeStaysUntilItCanBeRecorded(t *testing.T) {
 	w.full = true
 	file := testFile("code.txt")
 	drop := lwa.Drop{Code: lwa.NewSecret("code-one-1234"), State: w.m.rec.Attempts[0].State}
-	w.do(codeDropped{drop, file})
+	w.do(inboxWith(drop, file))
 	if n := count[take](w); n != 0 {
 		t.Fatal("the file was removed although its code was not tried: the code is lost")
 	}
@@ -73,7 +73,7 @@ func TestDroppedCodeStaysUntilItCanBeRecorded(t *testing.T) {
 func TestLinkIsSavedBeforeAnybodyHearsOfIt(t *testing.T) {
 	w := unlinkedWorld(t)
 	file := testFile("code.txt")
-	w.do(codeDropped{lwa.Drop{Code: lwa.NewSecret("code-one-1234")}, file})
+	w.do(inboxWith(lwa.Drop{Code: lwa.NewSecret("code-one-1234")}, file))
 	before := len(w.effects)
 	w.answer(answered{token: linkToken("Atza|one", "Atzr|one", hour)})
 	w.wantState(Linked, "tokens came")
@@ -176,7 +176,7 @@ func TestUnsentCodeWorksWhenTheNetworkComes(t *testing.T) {
 
 func TestForeignStateIsRefusedAndTheFileStays(t *testing.T) {
 	w := unlinkedWorld(t)
-	w.do(codeDropped{lwa.Drop{Code: lwa.NewSecret("code-one-1234"), State: "AAAAAAAAAAAAAAAAAAAAAA", Address: true}, testFile("code.txt")})
+	w.do(inboxWith(lwa.Drop{Code: lwa.NewSecret("code-one-1234"), State: "AAAAAAAAAAAAAAAAAAAAAA", Address: true}, testFile("code.txt")))
 	w.wantProblem("foreign_state", "an address of another device")
 	if count[take](w)+count[exchange](w) != 0 {
 		t.Error("a foreign address was taken or sent: that is how a stranger's account gets linked")
@@ -188,7 +188,7 @@ func TestForeignStateIsRefusedAndTheFileStays(t *testing.T) {
 
 func TestCancelAtAmazonIsSaidAsWhatItIs(t *testing.T) {
 	w := unlinkedWorld(t)
-	w.do(codeDropped{lwa.Drop{Error: "access_denied", State: w.m.rec.Attempts[0].State, Address: true}, testFile("code.txt")})
+	w.do(inboxWith(lwa.Drop{Error: "access_denied", State: w.m.rec.Attempts[0].State, Address: true}, testFile("code.txt")))
 	w.wantProblem("access_denied", "the person pressed Cancel")
 	if count[take](w) != 1 || count[exchange](w) != 0 {
 		t.Error("want the file taken and nothing sent")
@@ -200,12 +200,12 @@ func TestTwoCodesAtOnceAreTriedOneAfterTheOther(t *testing.T) {
 	first := w.post("code-one-1234")
 	w.wantReply(first, done, "the first code")
 	w.wantReply(w.post("code-two-1234"), conflict, "a second code while the first is tried")
-	w.do(codeDropped{lwa.Drop{Code: lwa.NewSecret("code-two-1234")}, testFile("two.txt")})
+	w.do(inboxWith(lwa.Drop{Code: lwa.NewSecret("code-two-1234")}, testFile("two.txt")))
 	if n := count[exchange](w); n != 1 {
 		t.Fatalf("%d codes in flight", n)
 	}
 	w.answer(answered{err: errDown})
-	w.do(codeDropped{lwa.Drop{Code: lwa.NewSecret("code-two-1234")}, testFile("two.txt")})
+	w.do(inboxWith(lwa.Drop{Code: lwa.NewSecret("code-two-1234")}, testFile("two.txt")))
 	w.pass(codeEvery)
 	wantCall[exchange](w, "the dropped file is offered again, and its turn has come")
 }
@@ -226,7 +226,7 @@ func TestTenCodesInTenMinutesAreEnough(t *testing.T) {
 func TestCodeWhileLinkedIsNotSent(t *testing.T) {
 	w := linkedWorld(t)
 	w.wantReply(w.post("code-one-1234"), conflict, "linked, and nobody asked for a new link")
-	w.do(codeDropped{lwa.Drop{Code: lwa.NewSecret("code-one-1234")}, testFile("code.txt")})
+	w.do(inboxWith(lwa.Drop{Code: lwa.NewSecret("code-one-1234")}, testFile("code.txt")))
 	if count[exchange](w) != 0 {
 		t.Error("a dropped code replaced a link without relink")
 	}

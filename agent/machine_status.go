@@ -44,21 +44,13 @@ func (m *machine) raiseProblem(s source, p Problem) {
 
 func (m *machine) clear(s source) { m.problems[s] = Problem{} }
 
-func (m *machine) inboxChecked(ev inboxChecked) {
-	m.show(sourceInbox, "drop_refused", ev.refused)
-	if ev.offers == 0 && m.problems[sourceInbox].Code == "foreign_state" {
-		m.clear(sourceInbox) // its file is gone
-	}
-	m.show(sourceWatch, "inbox", ev.trouble)
-}
-
+// show raises what a refusal tells, or clears its source when there is none.
 func (m *machine) show(s source, code string, r refusal) {
-	switch {
-	case r != refusal{}:
-		m.raise(s, code, r.Path+": "+r.Message, r.Hint)
-	case m.problems[s].Code == code:
+	if r == (refusal{}) {
 		m.clear(s)
+		return
 	}
+	m.raise(s, code, r.Path+": "+r.Message, r.Hint)
 }
 
 // lastError is the newest problem that is not mended.

@@ -233,6 +233,11 @@ var (
 	errSlow    = &lwa.Error{Kind: lwa.SlowDown, Code: "slow_down"}
 )
 
+// inboxWith is the inbox with one dropped code in it.
+func inboxWith(drop lwa.Drop, file droppedFile) inboxChecked {
+	return inboxChecked{offers: []droppedCode{{drop, file}}}
+}
+
 // testFile is a dropped file of a story; it is on no disk.
 func testFile(name string) droppedFile {
 	return droppedFile{dir: "/spool", name: name, dev: 1, ino: uint64(len(name)), size: 20}

@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lwa-agent/lwa"
 )
 
@@ -135,12 +133,4 @@ func groupID(name string) (int, error) {
 		return 0, err
 	}
 	return strconv.Atoi(g.Gid)
-}
-
-// clockSynchronized asks the kernel whether something keeps the wall clock
-// right (adjtimex(2), TIME_ERROR).
-func clockSynchronized() bool {
-	var t unix.Timex
-	state, err := unix.Adjtimex(&t)
-	return err == nil && state != unix.TIME_ERROR
 }

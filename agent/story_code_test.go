@@ -32,7 +32,7 @@ func (h *house) offer() {
 	h.t.Helper()
 	entries, err := os.ReadDir(h.spool())
 	must(h.t, err)
-	var offers []event
+	var offers []droppedCode
 	for _, e := range entries {
 		if passedOver(e.Name()) {
 			continue
@@ -42,12 +42,9 @@ func (h *house) offer() {
 		must(h.t, err)
 		drop, err := lwa.ParseDrop(text)
 		must(h.t, err)
-		offers = append(offers, codeDropped{drop, dropped(h.t, path)})
+		offers = append(offers, droppedCode{drop, dropped(h.t, path)})
 	}
-	h.agent.tell(inboxChecked{offers: len(offers)})
-	for _, offer := range offers {
-		h.agent.tell(offer)
-	}
+	h.agent.tell(inboxChecked{offers: offers})
 	synctest.Wait()
 }
 
@@ -154,6 +151,7 @@ func TestWhatIsNoCodeForThisDeviceIsRefusedAndNothingIsSent(t *testing.T) {
 		}
 		h.post(h.signIn())
 		h.until("linked by the same QR code", 5*time.Second, h.is(Linked))
+		h.offer() // the spool is empty now
 		if h.status().LastError != nil {
 			t.Errorf("linked, and the status still says %+v", h.status().LastError)
 		}
