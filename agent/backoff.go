@@ -38,6 +38,8 @@ type schedule struct {
 	failures int           // passing ones, in a row
 	refusals int           // of these, answers of the server
 	waiting  bool          // due was set by a failure
+	firm     bool          // the server asked for the wait
+	person   bool          // only a person can mend it
 }
 
 func idle() schedule { return schedule{due: never} }
@@ -49,9 +51,10 @@ func at(due time.Duration) schedule { return schedule{due: due} }
 // left of a token in use.
 func (s schedule) failed(now time.Duration, err *lwa.Error, living time.Duration, rng *rand.Rand) schedule {
 	if err.Kind == lwa.Configuration {
-		return schedule{due: now + configurationRetry, waiting: true}
+		return schedule{due: now + configurationRetry, waiting: true, person: true}
 	}
-	s.waiting = true
+	s.waiting, s.person = true, false
+	s.firm = err.Code == "server" || err.RetryAfter > 0
 	s.failures++
 	if err.Code == "server" {
 		s.refusals++
@@ -73,10 +76,20 @@ func (s schedule) failed(now time.Duration, err *lwa.Error, living time.Duration
 	return s
 }
 
-// sooner brings a wait after a passing failure forward, never behind.
+// sooner brings a wait for the network forward. What the server asked for or
+// a person has to mend, a network that comes does not change.
 func (s schedule) sooner(due time.Duration) schedule {
-	if s.waiting {
+	if s.waiting && !s.firm && !s.person {
 		s.due = min(s.due, due)
+	}
+	return s
+}
+
+// attended brings any wait forward but one that the server asked for: a person
+// is here, and may just have mended what was wrong.
+func (s schedule) attended(now time.Duration) schedule {
+	if !s.firm {
+		s.due = min(s.due, now)
 	}
 	return s
 }

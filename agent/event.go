@@ -71,10 +71,13 @@ type (
 	// networkChanged: an address or a route came or went.
 	networkChanged struct{}
 
+	// stopping: the agent ends; what is in flight may end before it.
+	stopping struct{}
+
 	// configured: the configuration was read again.
 	configured struct{ settings settings }
 	// configBroken: the configuration changed and is wrong; the old one stays.
-	configBroken struct{ message string }
+	configBroken struct{ message, hint string }
 )
 
 func (ticked) isEvent()         {}
@@ -90,6 +93,7 @@ func (relinkCanceled) isEvent() {}
 func (unlinkAsked) isEvent()    {}
 func (attended) isEvent()       {}
 func (networkChanged) isEvent() {}
+func (stopping) isEvent()       {}
 func (configured) isEvent()     {}
 func (configBroken) isEvent()   {}
 

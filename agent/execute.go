@@ -67,7 +67,6 @@ func (a *Agent) save(e save) event {
 		err = a.store.save(e.record)
 	}
 	if err != nil {
-		a.cfg.Log.Error("cannot save", "error", err)
 		return saved{problem: err.Error(), writes: a.store.writes}
 	}
 	return saved{writes: a.store.writes}

@@ -66,12 +66,12 @@ func (a *Agent) handle(ev event) {
 
 // finishCall waits for an answer that may hold the only copy of a token.
 func (a *Agent) finishCall() {
+	a.handle(stopping{})
 	patience := time.After(stopPatience)
 	for a.m.inCall.id != 0 {
 		if kind := a.m.inCall.kind; kind == callProfile || kind == callMake {
 			return
 		}
-		before := a.m.inCall.id
 		select {
 		case ev := <-a.events:
 			if ev, is := ev.(answered); is {
@@ -79,9 +79,6 @@ func (a *Agent) finishCall() {
 			}
 		case <-patience:
 			return
-		}
-		if a.m.inCall.id != before {
-			return // what the machine starts now is for the next start
 		}
 	}
 }

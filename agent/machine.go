@@ -52,8 +52,9 @@ type machine struct {
 	resave   schedule // of unsaved
 	unstored schedule // when to try again after an offer could not be saved
 
-	calls  uint64 // numbers the calls
-	inCall call
+	calls    uint64 // numbers the calls
+	stopping bool   // nothing is started any more
+	inCall   call
 
 	access  access
 	refresh schedule
@@ -72,11 +73,11 @@ type machine struct {
 	sent []time.Duration // when the last codes were sent
 	// taken are the files in the inbox that were answered, so that one that
 	// cannot be removed is answered once.
-	taken []droppedFile
-	pair  livePair
-	make  schedule // of the next pair
-	prove schedule
-	seen  time.Duration // when somebody last was known to be near
+	taken   []droppedFile
+	pair    livePair
+	newPair schedule // making the next pair
+	prove   schedule
+	seen    time.Duration // when somebody last was known to be near
 
 	unlinkReason string
 	problems     [sources]Problem
@@ -107,7 +108,7 @@ const (
 func newMachine(set settings, rec record, kept access, trouble string, now time.Duration, epoch time.Time, rng *rand.Rand) *machine {
 	m := &machine{
 		set: set, rng: rng, now: now, epoch: epoch, rec: rec,
-		resave: idle(), unstored: at(now), refresh: idle(), account: idle(), prove: idle(), make: at(now),
+		resave: idle(), unstored: at(now), refresh: idle(), account: idle(), prove: idle(), newPair: at(now),
 		ticked: now - tickIdle, refused: -1, renewed: -refreshGap, lastNetwork: -networkEvery, poked: -attendEvery, seen: now,
 	}
 	if trouble != "" {
@@ -172,10 +173,12 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 		m.attend()
 	case networkChanged:
 		m.networkChanged()
+	case stopping:
+		m.stopping = true
 	case configured:
 		m.configured(ev)
 	case configBroken:
-		m.raise(sourceConfig, "config", ev.message, "the configuration from before stays in use until this is mended")
+		m.raise(sourceConfig, "config", ev.message, ev.hint)
 	}
 	m.plan()
 	return m.out
@@ -185,10 +188,10 @@ func (m *machine) do(e effect) { m.out = append(m.out, e) }
 
 // plan does what has become due: at most one save or one call.
 func (m *machine) plan() {
-	if m.saving == nil {
+	if m.saving == nil && !m.stopping {
 		m.planSave()
 	}
-	if m.saving == nil && m.inCall.id == 0 {
+	if m.saving == nil && m.inCall.id == 0 && !m.stopping {
 		m.planCall()
 	}
 	m.settleAsks()
@@ -220,7 +223,7 @@ func (m *machine) planCall() {
 		m.start(callRefresh, func(id uint64) effect { return refresh{id, m.rec.Link.Refresh} })
 	case m.offersPair() && m.pair.isLive() && m.now >= m.pair.nextPoll:
 		m.start(callPoll, func(id uint64) effect { return poll{id, m.pair.Pair} })
-	case m.offersPair() && !m.pair.isLive() && m.due(m.make):
+	case m.offersPair() && !m.pair.isLive() && m.due(m.newPair):
 		m.start(callMake, func(id uint64) effect { return createPair{id} })
 	case m.linked() && m.access.left(m.now) > 0 && m.due(m.account):
 		m.start(callProfile, func(id uint64) effect { return profile{id, m.access.Token} })
@@ -229,10 +232,10 @@ func (m *machine) planCall() {
 
 func (m *machine) due(s schedule) bool { return m.now >= s.due }
 
-func (m *machine) start(kind callKind, make func(id uint64) effect) {
+func (m *machine) start(kind callKind, effectFor func(id uint64) effect) {
 	m.calls++
 	m.inCall = call{m.calls, kind}
-	m.do(make(m.calls))
+	m.do(effectFor(m.calls))
 }
 
 // dropCall lets the answer of a call in flight fall when it is of one of the
@@ -335,7 +338,7 @@ func (m *machine) deadline() time.Duration {
 	consider(free && m.offersPair() && m.pair.isLive(), m.pair.nextPoll)
 	consider(m.access.left(m.now) > 0, m.access.Expires)
 	consider(m.pair.isLive() && m.pair.Expires > m.now, m.pair.Expires)
-	consider(free && m.offersPair() && !m.pair.isLive(), m.make.due)
+	consider(free && m.offersPair() && !m.pair.isLive(), m.newPair.due)
 	for _, a := range m.asks {
 		consider(true, a.deadline)
 	}

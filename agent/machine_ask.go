@@ -66,7 +66,7 @@ func (m *machine) settleAsks() {
 			// Still valid, and the best there is.
 		default:
 			r.outcome, r.problem = noToken, m.noTokenProblem()
-			r.wait = max(time.Second, m.refresh.due-m.now)
+			r.wait = min(max(time.Second, m.refresh.due-m.now), time.Hour)
 		}
 		m.do(r)
 		return true
@@ -99,13 +99,13 @@ func (m *machine) networkChanged() {
 	soon := m.now + upTo(networkSpread, m.rng)
 	m.refresh = m.refresh.sooner(soon)
 	m.prove = m.prove.sooner(soon)
-	m.make = m.make.sooner(soon)
+	m.newPair = m.newPair.sooner(soon)
 	m.account = m.account.sooner(soon)
 	if m.code.isHeld() {
 		m.code.due = min(m.code.due, m.now) // a person waits, alone
 	}
-	if m.offersPair() && !m.pair.isLive() && !m.make.waiting {
-		m.make.due = min(m.make.due, soon)
+	if m.offersPair() && !m.pair.isLive() && !m.newPair.waiting {
+		m.newPair.due = min(m.newPair.due, soon)
 	}
 }
 

@@ -310,5 +310,8 @@ func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
+	if word, _, _ := strings.Cut(s, " "); strings.Contains(word, ".") {
+		return strings.TrimRight(s, ".") + "." // a server's name keeps its small letters
+	}
 	return strings.ToUpper(s[:1]) + strings.TrimRight(s[1:], ".") + "."
 }

@@ -43,13 +43,14 @@ func (m *machine) planOffer() {
 }
 
 func (m *machine) relinkAsked(ev relinkAsked) {
-	if !m.linked() {
+	if !m.linked() && !(m.candidate() && m.prove.person) {
 		m.attend()
 		m.do(reply{question: ev.question, outcome: done}) // a link is offered anyway
 		return
 	}
 	next := m.rec
-	next.Relinking = true
+	next.Relinking = m.linked()
+	next.Candidate = link{} // what it waits for, a new link does not need
 	next.Attempts[0], next.Attempts[1] = lwa.Attempt{}, m.rec.Attempts[0]
 	next.Pair = pair{}
 	m.save(next, func(problem string) {
@@ -58,6 +59,7 @@ func (m *machine) relinkAsked(ev relinkAsked) {
 			return
 		}
 		m.rec = next
+		m.dropCall(callProve)
 		m.startOffer()
 		m.do(reply{question: ev.question, outcome: done})
 	})
@@ -76,7 +78,7 @@ func (m *machine) relinkCanceled(ev relinkCanceled) {
 			return
 		}
 		m.rec = next
-		m.dropCode("The new link was called off.")
+		m.dropCode("the new link was called off")
 		m.endOffer()
 		m.clear(sourceLink)
 		m.do(reply{question: ev.question, outcome: done})
@@ -92,7 +94,7 @@ func (m *machine) unlinkAsked(ev unlinkAsked) {
 		}
 		m.rec, m.unsaved = next, false
 		m.dropCall(callRefresh, callProfile, callExchange)
-		m.dropCode("The device was unlinked meanwhile. Scan the QR code that it shows now.")
+		m.dropCode("the device was unlinked meanwhile")
 		m.endOffer()
 		m.withdraw()
 		m.refresh = idle()
@@ -112,17 +114,18 @@ func (m *machine) startOffer() {
 	m.dropCall(callMake, callPoll)
 	m.pair = livePair{}
 	m.seen = m.now
-	m.unstored, m.make = at(m.now), at(m.now)
+	m.unstored, m.newPair = at(m.now), at(m.now)
 }
 
 // dropCode forgets a code that was not sent. One that was sent is spent.
-func (m *machine) dropCode(result string) {
+func (m *machine) dropCode(why string) {
 	if !m.code.isHeld() {
 		return
 	}
 	m.dropCall(callExchange)
-	m.replyTaken(conflict, Problem{Code: "canceled", Message: result})
-	m.takeFile(m.code.file, result)
+	const hint = "scan the QR code that the device shows now, if it shows one"
+	m.replyTaken(conflict, Problem{Code: "canceled", Message: why, Hint: hint})
+	m.takeFile(m.code.file, sentence(why)+" "+sentence(hint))
 	m.code = heldCode{}
 }
 
@@ -135,9 +138,11 @@ func (m *machine) attend() {
 	}
 	m.poked = m.now
 	if m.offersPair() && !m.pair.isLive() {
-		m.make.due = min(m.make.due, m.now)
+		m.newPair = m.newPair.attended(m.now)
 	}
-	m.prove = m.prove.sooner(m.now)
+	if m.candidate() {
+		m.prove = m.prove.attended(m.now)
+	}
 }
 
 // configured takes new settings over. A link that still fits stays; one that
@@ -150,7 +155,7 @@ func (m *machine) configured(ev configured) {
 	otherClient := was.client.ID != m.set.client.ID || was.client.Endpoints != m.set.client.Endpoints
 	if otherClient {
 		m.rec.Attempts = [2]lwa.Attempt{} // a code for the old client is no good for the new one
-		m.dropCode("The configuration was changed meanwhile. Scan the QR code that the device shows now.")
+		m.dropCode("the configuration was changed meanwhile")
 		m.dropCall(callProve)
 	}
 	if fit && !m.linked() {
@@ -158,7 +163,7 @@ func (m *machine) configured(ev configured) {
 		m.withdraw()
 		m.refresh = idle()
 	}
-	if otherClient || was.method != m.set.method {
+	if otherClient || was.method != m.set.method || was.pairKey() != m.set.pairKey() {
 		m.startOffer()
 	}
 	if !fit && m.linked() {
@@ -172,8 +177,8 @@ func (m *machine) configured(ev configured) {
 	if m.candidate() {
 		m.prove = at(m.now)
 	}
-	if m.make.waiting {
-		m.make = at(m.now)
+	if m.newPair.waiting {
+		m.newPair = at(m.now)
 	}
 }
 

@@ -347,7 +347,7 @@ func TestSecretMendedInTheConfigurationIsUsedAtOnce(t *testing.T) {
 
 func TestBrokenConfigurationIsSaidAndChangesNothing(t *testing.T) {
 	w := linkedWorld(t)
-	w.do(configBroken{"config.toml:3: unknown key"})
+	w.do(configBroken{message: "config.toml:3: unknown key"})
 	w.wantState(Linked, "a broken edit")
 	w.wantProblem("config", "a broken edit")
 	w.do(configured{testSettings(MethodCode)})

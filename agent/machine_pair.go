@@ -1,10 +1,14 @@
 package agent
 
 import (
+	"strings"
 	"time"
 
 	"lwa-agent/lwa"
 )
+
+// problemUnproven is a sign-in whose first refresh Amazon refused.
+const problemUnproven = "unproven"
 
 const (
 	// For the first day somebody is likely to come back to the box; after that
@@ -19,52 +23,51 @@ type livePair struct {
 	pair
 	interval time.Duration
 	nextPoll time.Duration
-	checked  bool // Amazon has said that it waits for this pair
 }
 
 func (p livePair) isLive() bool { return !p.isZero() }
 
 // shown reports whether a person can use the pair now.
-func (p livePair) shown(now time.Duration) bool { return p.isLive() && p.checked && now < p.Expires }
+func (p livePair) shown(now time.Duration) bool { return p.isLive() && now < p.Expires }
 
 func (m *machine) offersPair() bool { return m.offering() && m.set.method == MethodCBL }
 
-// resumePair goes on with the pair on disk: somebody may have signed in with
-// it while we were away. One of another boot may be old, so it is not shown
-// before Amazon has said that it still waits for it.
+// resumePair goes on with the pair on disk: somebody may be signing in with
+// it. Not with one of another boot, since nobody knows how old that is, nor
+// with one that was made for another client.
 func (m *machine) resumePair() {
 	p := m.rec.Pair
-	if p.isZero() || !m.offersPair() {
+	if p.isZero() || !m.offersPair() || p.BootID == "" || p.BootID != m.set.bootID || p.MadeFor != m.set.pairKey() {
 		return
 	}
-	m.pair = livePair{pair: p, interval: p.Interval, nextPoll: m.now + p.Interval, checked: true}
-	if p.BootID == "" || p.BootID != m.set.bootID {
-		m.pair.Expires = m.now + p.Life
-		m.pair.nextPoll = m.now
-		m.pair.checked = false
-	}
+	m.pair = livePair{pair: p, interval: p.Interval, nextPoll: m.now + p.Interval}
+}
+
+// pairKey tells pairs apart that were made with other settings.
+func (s settings) pairKey() string {
+	c := s.client
+	text := strings.Join(append([]string{c.ID, c.Endpoints.CodePair, c.Endpoints.Token, c.ProductID, c.SerialNumber}, c.Scopes...), "\n")
+	return lwa.NewSecret(text).Hash()
 }
 
 func (m *machine) made(ev answered) {
 	if ev.err != nil {
 		m.raiseError(sourceLink, ev.err)
-		m.make = m.make.failed(m.now, ev.err, 0, m.rng)
+		m.newPair = m.newPair.failed(m.now, ev.err, 0, m.rng)
 		return
 	}
-	p := pair{Pair: ev.pair, BootID: m.set.bootID, Expires: ev.sent + ev.pair.Life}
+	p := pair{Pair: ev.pair, BootID: m.set.bootID, MadeFor: m.set.pairKey(), Expires: ev.sent + ev.pair.Life}
 	next := m.rec
 	next.Pair = p
 	m.save(next, func(problem string) {
 		if problem != "" {
-			m.make = at(m.now + storeRetry) // not shown: its tokens could not be kept
+			m.newPair = at(m.now + storeRetry) // not shown: its tokens could not be kept
 			return
 		}
 		m.rec = next
-		m.pair = livePair{pair: p, interval: p.Interval, nextPoll: m.now + p.Interval, checked: true}
-		m.make = at(m.nextPair(ev.sent))
-		if m.problems[sourceLink].Code != "access_denied" {
-			m.clear(sourceLink)
-		}
+		m.pair = livePair{pair: p, interval: p.Interval, nextPoll: m.now + p.Interval}
+		m.newPair = at(m.nextPair(ev.sent))
+		m.pairsWork()
 		m.do(note{"a link by code is offered", ""})
 	})
 }
@@ -86,12 +89,8 @@ func (m *machine) polled(ev answered) {
 	m.pair.nextPoll = m.now + max(m.pair.interval, ev.err.RetryAfter)
 	switch ev.err.Kind {
 	case lwa.Pending:
-		m.pair.checked = true
-		if m.problems[sourceLink].Code != "access_denied" {
-			m.clear(sourceLink)
-		}
+		m.pairsWork()
 	case lwa.SlowDown:
-		m.pair.checked = true
 		m.pair.interval = lwa.SlowedDown(m.pair.interval)
 		m.pair.nextPoll = m.now + max(m.pair.interval, ev.err.RetryAfter)
 	case lwa.Passing:
@@ -99,7 +98,7 @@ func (m *machine) polled(ev answered) {
 	case lwa.Configuration:
 		m.raiseError(sourceLink, ev.err)
 		m.pair = livePair{}
-		m.make = m.make.failed(m.now, ev.err, 0, m.rng)
+		m.newPair = m.newPair.failed(m.now, ev.err, 0, m.rng)
 		return
 	case lwa.Spent:
 		expired = true
@@ -112,14 +111,21 @@ func (m *machine) polled(ev answered) {
 	}
 }
 
+// pairsWork clears a problem of asking Amazon, and leaves what a person did
+// there: that is to be read beside the next code.
+func (m *machine) pairsWork() {
+	switch m.problems[sourceLink].Code {
+	case "access_denied", problemUnproven:
+	default:
+		m.clear(sourceLink)
+	}
+}
+
 // endPair makes way for the next pair. One that was refused at once is not
 // followed by a request at once.
 func (m *machine) endPair() {
 	made := m.pair.Expires - m.pair.Life
-	m.make = at(max(m.nextPair(made), made+m.pair.Interval))
-	if !m.pair.checked {
-		m.make = at(m.now) // it was made long ago
-	}
+	m.newPair = at(max(m.nextPair(made), made+m.pair.Interval))
 	m.pair = livePair{}
 }
 

@@ -140,27 +140,25 @@ func TestLivePairSurvivesARestart(t *testing.T) {
 	w.wantState(Linking, "signed in while the agent restarted")
 }
 
-func TestPairOfAnotherBootIsShownOnlyWhenAmazonKnowsIt(t *testing.T) {
-	for _, known := range []bool{true, false} {
+func TestPairThatIsOutOfDateIsNotShownAgain(t *testing.T) {
+	rebooted := testSettings(MethodCBL)
+	rebooted.bootID = "boot-2"
+	otherScopes := testSettings(MethodCBL)
+	otherScopes.client.Scopes = []string{"profile", "postal_code"}
+	for why, set := range map[string]settings{
+		"the device was rebooted, so nobody knows how old it is": rebooted,
+		"it was made for other scopes":                           otherScopes,
+	} {
 		w := pairWorld(t)
-		rebooted := testSettings(MethodCBL)
-		rebooted.bootID = "boot-2"
-		w.now = 20 * time.Second
-		w.restart(rebooted)
-		if w.m.status().UserCode != "" {
-			t.Error("a code of unknown age is shown")
+		w.restart(set)
+		if code := w.m.status().UserCode; code != "" {
+			t.Errorf("the code %s is shown although %s", code, why)
 		}
-		wantCall[poll](w, "somebody may have signed in before the power went")
-		if known {
-			w.answer(answered{err: errPending})
-			if w.m.status().UserCode != "ONE234" {
-				t.Error("Amazon waits for the code, but it is not shown")
-			}
-		} else {
-			w.answer(answered{err: errSpent})
-			wantCall[createPair](w, "Amazon does not know the code any more")
-		}
+		wantCall[createPair](w, why)
 	}
+	w := pairWorld(t)
+	w.do(configured{otherScopes})
+	wantCall[createPair](w, "the scopes were changed while a code was shown")
 }
 
 func TestForgottenDeviceAsksForTenMinutesInEachHour(t *testing.T) {

@@ -47,7 +47,7 @@ func (m *machine) refreshed(ev answered) {
 		m.use(ev.token, ev.sent)
 		if revived {
 			m.do(note{"linked again: the refusal was a mistake", ""})
-			m.endOffer()
+			m.endPairs()
 		}
 	}
 	if next.Link == m.rec.Link && !m.unsaved {
@@ -74,7 +74,9 @@ func (m *machine) refreshFailed(err *lwa.Error) {
 			m.refresh = at(m.now + revivals[0])
 			m.raiseError(sourceRefresh, err)
 			m.do(note{"unlinked: removed in the Amazon account", ""})
-			m.startOffer()
+			if !m.rec.Relinking {
+				m.startOffer()
+			}
 		})
 		return
 	}
@@ -109,16 +111,17 @@ func (m *machine) proved(ev answered) {
 		m.finishLink(next, ev.token, ev.sent, func(string) {})
 		return
 	}
-	m.raiseError(sourceLink, ev.err)
 	if ev.err.Kind != lwa.Spent {
+		m.raiseError(sourceLink, ev.err)
 		m.prove = m.prove.failed(m.now, ev.err, 0, m.rng)
 		return
 	}
+	m.raise(sourceLink, problemUnproven, "Amazon took the sign-in back before the device could use it", "sign in again")
 	next := m.rec
 	next.Candidate = link{}
 	m.save(next, func(problem string) {
 		m.adopt(next, problem)
-		m.make = at(m.now)
+		m.newPair = at(m.now)
 	})
 }
 
@@ -150,9 +153,14 @@ func (m *machine) finishLink(l link, t lwa.Token, sent time.Duration, settle fun
 
 // endOffer stops what was under way for a link that is not wanted any more.
 func (m *machine) endOffer() {
-	m.dropCall(callMake, callPoll, callProve)
-	m.pair = livePair{}
+	m.endPairs()
+	m.dropCall(callProve)
 	m.prove = idle()
+}
+
+func (m *machine) endPairs() {
+	m.dropCall(callMake, callPoll)
+	m.pair = livePair{}
 }
 
 // newLink is a link as it was just given.

@@ -99,8 +99,8 @@ func (m *machine) state() string {
 	switch {
 	case m.linked():
 		return Linked
-	case m.candidate() && m.prove.waiting && m.prove.failures == 0:
-		return Unlinked // a person must mend the configuration first
+	case m.candidate() && m.prove.person:
+		return Unlinked
 	case m.code.isHeld(), m.candidate():
 		return Linking
 	default:
@@ -141,8 +141,8 @@ func (m *machine) addPair(s *Status) {
 		s.UserCode, s.VerificationURI = m.pair.UserCode, m.pair.VerificationURI
 		s.LinkExpiresAt = m.time(m.pair.Expires)
 		s.PollSeconds = int(m.pair.interval / time.Second)
-	case !m.pair.isLive() && m.make.due > m.now && !m.make.waiting:
-		s.NextLinkAt = m.time(m.make.due)
+	case !m.pair.isLive() && m.newPair.due > m.now && !m.newPair.waiting:
+		s.NextLinkAt = m.time(m.newPair.due)
 	}
 }
 

@@ -9,16 +9,13 @@ import (
 // ConfigBroken tells that the configuration changed and is wrong. The agent
 // goes on with the one from before and says so.
 func (a *Agent) ConfigBroken(err error) {
-	a.tell(configBroken{strings.ReplaceAll(err.Error(), "\n", "; also ")})
+	a.tell(configBroken{strings.ReplaceAll(err.Error(), "\n", "; also "), "the configuration from before stays in use until this is mended"})
 }
 
 // Reconfigure takes a changed configuration over. A link that fits it stays.
 func (a *Agent) Reconfigure(ctx context.Context, cfg Config) {
 	job := func() {
-		if cfg.StateDir != a.cfg.StateDir || cfg.RuntimeDir != a.cfg.RuntimeDir {
-			a.handle(configBroken{"state_dir and runtime_dir are taken over at the next start only"})
-			return
-		}
+		movedDirs := cfg.StateDir != a.cfg.StateDir || cfg.RuntimeDir != a.cfg.RuntimeDir
 		movedInbox := !slices.Equal(cfg.Inbox, a.cfg.Inbox)
 		a.dropTokenFiles(cfg.TokenFiles)
 		a.cfg.Client, a.cfg.Method, a.cfg.Code, a.cfg.BootSpread = cfg.Client, cfg.Method, cfg.Code, cfg.BootSpread
@@ -26,6 +23,9 @@ func (a *Agent) Reconfigure(ctx context.Context, cfg Config) {
 		a.client = &cfg.Client // not over the old one, which the machine compares with
 		_ = a.keepSerial()     // tried again before the next save
 		a.handle(configured{a.settings()})
+		if movedDirs {
+			a.handle(configBroken{"state_dir and runtime_dir are taken over at the next start only", "restart the agent: systemctl restart lwa-agent"})
+		}
 		if movedInbox {
 			a.watchInbox(ctx)
 		}

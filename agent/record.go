@@ -48,11 +48,11 @@ type link struct {
 
 func (l link) isZero() bool { return l.Refresh.IsZero() }
 
-// pair is a live code pair. Its end is in uptime of the boot it was made in;
-// of a pair of another boot nobody knows the age, so Amazon is asked first.
+// pair is a live code pair. Its end is in uptime of the boot it was made in.
 type pair struct {
 	lwa.Pair
 	BootID  string
+	MadeFor string // settings.pairKey
 	Expires time.Duration
 }
 
@@ -115,6 +115,7 @@ type pairFile struct {
 	Interval        time.Duration `json:"interval_ns"`
 	Life            time.Duration `json:"life_ns"`
 	BootID          string        `json:"boot_id"`
+	MadeFor         string        `json:"made_for"`
 	Expires         time.Duration `json:"expires_uptime_ns"`
 }
 
@@ -130,7 +131,7 @@ func encodeRecord(r record, generation uint64) []byte {
 		}
 	}
 	if p := r.Pair; !p.isZero() {
-		f.Pair = &pairFile{p.DeviceCode.Reveal(), p.UserCode, p.VerificationURI, p.Interval, p.Life, p.BootID, p.Expires}
+		f.Pair = &pairFile{p.DeviceCode.Reveal(), p.UserCode, p.VerificationURI, p.Interval, p.Life, p.BootID, p.MadeFor, p.Expires}
 	}
 	text, _ := json.Marshal(f) // only texts, numbers and times of this century: cannot fail
 	return fmt.Appendf(nil, "%s\nsha256 %s\n", text, checksum(text))
@@ -171,7 +172,7 @@ func decodeRecord(text []byte) (record, uint64, error) {
 				DeviceCode: lwa.NewSecret(p.DeviceCode), UserCode: p.UserCode, VerificationURI: p.VerificationURI,
 				Interval: p.Interval, Life: p.Life,
 			},
-			BootID: p.BootID, Expires: p.Expires,
+			BootID: p.BootID, MadeFor: p.MadeFor, Expires: p.Expires,
 		}
 	}
 	return r, f.Generation, nil

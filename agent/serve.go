@@ -90,8 +90,11 @@ func (a *Agent) serve(name string, gid int, handler http.Handler) error {
 		ReadHeaderTimeout: 5 * time.Second,
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0), // nothing there but clients that went away
-		ConnContext:       numberConn,
-		ConnState:         a.connChanged,
+	}
+	if name == eventsSockName {
+		server.ConnContext, server.ConnState = numberConn, a.connChanged
+	} else {
+		server.IdleTimeout = time.Minute
 	}
 	a.sockets = append(a.sockets, httpSocket{server, l})
 	go func() { _ = server.Serve(l) }() // ends with close
@@ -171,7 +174,7 @@ func (a *Agent) getToken(w http.ResponseWriter, r *http.Request) {
 	}
 	acc, replied, err := a.goodToken(r.Context(), minValid, askPatience)
 	if err != nil {
-		fail(w, http.StatusServiceUnavailable, stopping())
+		failStopping(w)
 		return
 	}
 	if replied.outcome != done {
@@ -260,7 +263,7 @@ func (a *Agent) changeBy(w http.ResponseWriter, r *http.Request, success int, ev
 	replied, err := a.ask(r.Context(), ev)
 	switch {
 	case err != nil:
-		fail(w, http.StatusServiceUnavailable, stopping())
+		failStopping(w)
 	case replied.outcome == done:
 		w.WriteHeader(success)
 	default:
@@ -286,8 +289,9 @@ func statusOf(o outcome) int {
 	return http.StatusInternalServerError
 }
 
-func stopping() Problem {
-	return Problem{Code: "stopping", Message: "the agent is stopping", Hint: "ask again in a moment"}
+func failStopping(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "5")
+	fail(w, http.StatusServiceUnavailable, Problem{Code: "stopping", Message: "the agent is stopping", Hint: "ask again in a moment"})
 }
 
 // readBody returns a small body, or answers why not.

@@ -200,6 +200,7 @@ func TestSocketsOfAKilledAgentAreReplaced(t *testing.T) {
 }
 
 func TestTokenSocketOutlivesAShortageOfFileDescriptors(t *testing.T) {
+	t.Parallel()
 	if !inNamespace(t) { // a process of its own: the limit is one of the process
 		return
 	}

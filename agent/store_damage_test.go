@@ -14,6 +14,7 @@ import (
 )
 
 func TestEveryTruncationFindsTheGenerationBefore(t *testing.T) {
+	t.Parallel()
 	d := newStateDir(t)
 	if memory := memoryDir(t); memory != "" {
 		d.path = filepath.Join(memory, "state") // it is quicker there
@@ -72,6 +73,7 @@ func TestOnlyThePreviousFileIsLeft(t *testing.T) {
 }
 
 func TestNoFlippedBitIsBelieved(t *testing.T) {
+	t.Parallel()
 	text := encodeRecord(fullRecord("a"), 7)
 	want, _, err := decodeRecord(text)
 	must(t, err)

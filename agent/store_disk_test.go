@@ -42,6 +42,7 @@ func (d stateDir) fill() string {
 }
 
 func TestFullDiskKeepsTheOldRecord(t *testing.T) {
+	t.Parallel()
 	if !inNamespace(t) {
 		return
 	}
@@ -73,6 +74,7 @@ func TestFullDiskKeepsTheOldRecord(t *testing.T) {
 }
 
 func TestFullDiskAtTheFirstStartIsNoCrash(t *testing.T) {
+	t.Parallel()
 	if !inNamespace(t) {
 		return
 	}
@@ -104,6 +106,7 @@ func TestFullDiskAtTheFirstStartIsNoCrash(t *testing.T) {
 }
 
 func TestReadOnlyStateIsReadAndSaidSo(t *testing.T) {
+	t.Parallel()
 	if !inNamespace(t) {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 // Whatever moment the agent is killed at: afterwards it is linked, or the same
 // QR code can be scanned again; and no code is sent twice.
 func TestKilledAtAnyMomentOfLinking(t *testing.T) {
+	t.Parallel()
 	for _, answer := range []lwatest.Fault{{Name: "all goes well"}, lwatest.Failing(503), lwatest.DialFails(), lwatest.Refusing(lwatest.SpentCode)} {
 		for moment := 0; ; moment++ {
 			reached := false
@@ -67,6 +68,7 @@ func linkAndBeKilled(t *testing.T, h *house, answer lwatest.Fault, moment int) (
 }
 
 func TestNoTroubleAtTheExchangeCostsTheQRCode(t *testing.T) {
+	t.Parallel()
 	for name, fault := range badAnswers() {
 		t.Run(name, func(t *testing.T) {
 			codeStory(t, lwatest.Options{}, func(t *testing.T, h *house) { exchangeInTrouble(t, h, name, fault) })

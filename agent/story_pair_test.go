@@ -42,12 +42,13 @@ func TestFromCodeOnTheScreenToToken(t *testing.T) {
 	})
 }
 
-// Two hours in which nobody comes: ten pairs and more, slow_down, restarts and
+// An hour in which nobody comes: several pairs, slow_down, restarts and
 // outages, against a server that counts each poll which comes too soon.
 func TestPollingIsNeverTooSoon(t *testing.T) {
+	t.Parallel()
 	for _, interval := range []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 50 * time.Second} {
 		cblStory(t, lwatest.Options{StrictPolling: true, PairInterval: interval}, func(t *testing.T, h *house) {
-			for round := range 24 {
+			for round := range 12 {
 				switch round % 6 {
 				case 1:
 					h.restart()
@@ -64,8 +65,8 @@ func TestPollingIsNeverTooSoon(t *testing.T) {
 			}
 			h.sim.Recover()
 			polls := h.times(lwatest.Poll)
-			if len(polls) < 40 {
-				t.Fatalf("%d polls in two hours, so nothing was tested", len(polls))
+			if len(polls) < 20 {
+				t.Fatalf("%d polls in an hour, so nothing was tested", len(polls))
 			}
 			for i := 1; i < len(polls); i++ {
 				if gap := polls[i] - polls[i-1]; gap < max(5*time.Second, interval) {
@@ -118,7 +119,7 @@ func TestAnHourOfExpiredPairs(t *testing.T) {
 	})
 }
 
-func TestPairOfARestartIsShownAtOnceAndOfAnotherBootOnlyWhenAmazonStillWaits(t *testing.T) {
+func TestPairOfARestartIsShownAtOnceAndARebootMakesAnotherAtOnce(t *testing.T) {
 	cblStory(t, lwatest.Options{StrictPolling: true}, func(t *testing.T, h *house) {
 		code := h.pairShown()
 		h.kill()
@@ -126,49 +127,12 @@ func TestPairOfARestartIsShownAtOnceAndOfAnotherBootOnlyWhenAmazonStillWaits(t *
 		if got := h.status().UserCode; got != code {
 			t.Errorf("after a restart the code is %q, want %q: somebody may be typing it", got, code)
 		}
-		h.reboot()
-		h.until("the code again, once Amazon says that it waits for it", 31*time.Second, func() bool { return h.status().UserCode == code })
 		h.shutDown()
-		time.Sleep(time.Hour)
 		h.reboot()
-		h.until("another code", time.Minute, func() bool {
+		h.until("another code, since nobody knows how old that one is", time.Second, func() bool {
 			got := h.status().UserCode
-			if got == code {
-				t.Fatal("a code of an hour ago is shown")
-			}
-			return got != ""
+			return got != "" && got != code
 		})
-		h.link()
-	})
-}
-
-func TestDeviceThatNobodyLooksAtAsksTenMinutesInAnHour(t *testing.T) {
-	cblStory(t, lwatest.Options{PairInterval: time.Minute}, func(t *testing.T, h *house) {
-		h.pass(24 * time.Hour)
-		first := h.sim.Count(lwatest.CodePair)
-		if first < 140 || first > 146 {
-			t.Errorf("%d pairs in the first day, want one in ten minutes without pause", first)
-		}
-		h.pass(time.Hour) // from the one rhythm to the other
-		from := h.sim.Count(lwatest.CodePair)
-		dark := 0
-		for range 4 * 60 {
-			h.pass(time.Minute)
-			if s := h.status(); s.UserCode == "" {
-				dark++
-				if s.NextLinkAt == nil {
-					t.Fatalf("no code is shown, nor when the next one comes: %+v", s)
-				}
-			}
-		}
-		if n := h.sim.Count(lwatest.CodePair) - from; n < 3 || n > 5 || dark < 4*45 {
-			t.Errorf("%d pairs in 4 h of which %d minutes without, want one an hour", n, dark)
-		}
-		if h.status().UserCode != "" {
-			h.until("no code", 11*time.Minute, func() bool { return h.status().UserCode == "" })
-		}
-		h.agent.tell(attended{})
-		h.until("a code, for somebody is here", time.Second, func() bool { return h.status().UserCode != "" })
 		h.link()
 	})
 }

@@ -11,6 +11,7 @@ import (
 )
 
 func TestNoTroubleEndsCodeBasedLinking(t *testing.T) {
+	t.Parallel()
 	for name, fault := range badAnswers() {
 		if fault.RetryAfter > 2*time.Minute {
 			continue // twice that is longer than a pair lives
@@ -131,6 +132,7 @@ func TestOtherClientIDAfterAWrongOneOffersAnew(t *testing.T) {
 // Whatever moment of code-based linking the agent is killed at: afterwards it
 // is linked, or shows a code to link with.
 func TestKilledAtAnyMomentOfCodeBasedLinking(t *testing.T) {
+	t.Parallel()
 	for _, rebooted := range []bool{false, true} {
 		for moment := 0; ; moment++ {
 			reached := false

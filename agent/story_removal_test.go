@@ -10,6 +10,7 @@ import (
 )
 
 func TestRemovalAtAmazonBringsTheQRCodeBackAtOnce(t *testing.T) {
+	t.Parallel()
 	codeStory(t, lwatest.Options{}, func(t *testing.T, h *house) {
 		h.link()
 		h.sim.RemoveApp()

@@ -321,6 +321,7 @@ func (h *house) times(kind lwatest.Kind) (times []time.Duration) {
 }
 
 func TestFromQRCodeToTokenAndOnForADay(t *testing.T) {
+	t.Parallel()
 	for _, id := range []string{lwatest.MobileClientID, lwatest.WebClientID} {
 		story(t, lwatest.Options{Skew: 3 * time.Hour}, id, MethodCode, func(t *testing.T, h *house) {
 			s := h.wantState(Unlinked, "a new device")

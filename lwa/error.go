@@ -92,9 +92,6 @@ func refused(status int, word, description string, what request) *Error {
 	default:
 		e.Kind, e.Message = Passing, fmt.Sprintf("the server answered %d %s", status, word)
 	}
-	if status >= 500 || status == http.StatusTooManyRequests {
-		e.Kind = Passing
-	}
 	return e
 }
 
