@@ -35,6 +35,11 @@ func playStory(t *testing.T, story []byte, cbl bool) {
 		method = MethodCBL
 	}
 	set := testSettings(method)
+	if len(story) > 0 && story[0]&64 != 0 {
+		set.code = lwa.NewSecret("code-of-the-configuration")
+	}
+	other := testSettings(method)
+	other.client.ID = "amzn1.application-oa2-client.other"
 	w := newWorld(t, set, record{}, bootUp)
 	sent := map[string]int{}
 	serial := 0
@@ -84,6 +89,13 @@ func playStory(t *testing.T, story []byte, cbl bool) {
 			}
 		case 16:
 			w.do(configured{set})
+		case 18:
+			w.do(configured{other})
+		case 19:
+			w.do(inboxChecked{
+				offers:  []droppedCode{{lwa.Drop{Code: lwa.NewSecret(name("code-")), State: "AAAAAAAAAAAAAAAAAAAAAA"}, testFile("foreign")}},
+				refused: refusal{"/spool/x", "nonsense", "remove it"},
+			})
 		case 17:
 			w.do(answered{call: 1 << 40, token: linkToken("Atza|stale", "Atzr|stale", hour)})
 		default:
@@ -119,7 +131,7 @@ func randomAnswer(b byte, name func(string) string) answered {
 	case 4:
 		return answered{err: errSlow}
 	case 5:
-		return answered{err: &lwa.Error{Kind: lwa.Passing, Code: "timeout"}}
+		return answered{err: &lwa.Error{Kind: lwa.Passing, Code: "timeout", RetryAfter: time.Minute}}
 	default:
 		return answered{token: linkToken(name("Atza|"), name("Atzr|"), hour), pair: testPair("one"), account: "Ada"}
 	}
@@ -150,6 +162,9 @@ func checkInvariants(t *testing.T, w *world, sent map[string]int, keptLink bool)
 	}
 	if s.State != Linked && s.ExpiresAt != nil {
 		t.Fatal("a device that is not linked shows the end of a token")
+	}
+	if w.m.candidate() && w.m.prove.due == never && w.m.inCall.kind != callProve {
+		t.Fatal("a new link waits for a proof that nobody will make")
 	}
 	if due := w.m.deadline(); due < w.now {
 		t.Fatalf("deadline %v lies before now %v", due, w.now)

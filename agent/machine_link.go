@@ -158,10 +158,12 @@ func (m *machine) configured(ev configured) {
 		m.dropCode("the configuration was changed meanwhile")
 		m.dropCall(callProve)
 	}
-	if fit && !m.linked() {
+	if !m.fits(m.rec.Link) {
 		m.dropCall(callRefresh, callProfile)
-		m.withdraw()
 		m.refresh = idle()
+	}
+	if fit && !m.linked() {
+		m.withdraw()
 	}
 	if otherClient || was.method != m.set.method || was.pairKey() != m.set.pairKey() {
 		m.startOffer()
