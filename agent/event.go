@@ -34,6 +34,7 @@ type (
 	// saved: the record of the last save effect is on the disk, or why not.
 	saved struct {
 		problem string // empty: it is there
+		hint    string
 		writes  uint64
 	}
 

@@ -67,7 +67,11 @@ func (a *Agent) save(e save) event {
 		err = a.store.save(e.record)
 	}
 	if err != nil {
-		return saved{problem: err.Error(), writes: a.store.writes}
+		hint := "free space on the disk or make it writable; it is tried again by itself"
+		if a.store.blocked != nil {
+			hint = "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
+		}
+		return saved{problem: err.Error(), hint: hint, writes: a.store.writes}
 	}
 	return saved{writes: a.store.writes}
 }

@@ -174,7 +174,7 @@ func (s *spool) inspect(dir int, f found, still time.Duration) (lwa.Drop, refusa
 			}
 		case complete:
 			return drop, refusal{}, 0
-		case drop.Address && len(drop.State) < lwa.StateLength && still < addressTime:
+		case drop.Address && (len(drop.State) < lwa.StateLength || endsInCode(text)) && still < addressTime:
 			return lwa.Drop{}, refusal{}, addressTime - still
 		}
 	}
@@ -182,6 +182,13 @@ func (s *spool) inspect(dir int, f found, still time.Duration) (lwa.Drop, refusa
 		return lwa.Drop{}, refusal{}, settleTime - still
 	}
 	return drop, refused, 0
+}
+
+// endsInCode reports whether the code is the last parameter of an address, so
+// that it is the code that would be cut: some servers put it there.
+func endsInCode(text []byte) bool {
+	last := text[bytes.LastIndexAny(text, "?&")+1:]
+	return bytes.HasPrefix(last, []byte("code="))
 }
 
 // endsInNewline reports whether the last thing that was written is a line's

@@ -89,6 +89,14 @@ func TestAddressCutShortIsWaitedForLonger(t *testing.T) {
 	l.offer(addressTime, lwa.Drop{Code: lwa.NewSecret(droppedText), Address: true})
 }
 
+func TestAddressThatEndsInItsCodeIsWaitedForLonger(t *testing.T) {
+	dir := t.TempDir()
+	l := newLooker(t, dir)
+	write(t, filepath.Join(dir, "code"), "https://localhost/?state="+droppedState+"&code="+droppedText)
+	l.nothing(0, addressTime, "the code may be cut short")
+	l.offer(addressTime, lwa.Drop{Code: lwa.NewSecret(droppedText), State: droppedState, Address: true})
+}
+
 func TestAssignmentIsWhole(t *testing.T) {
 	dir := t.TempDir()
 	l := newLooker(t, dir)

@@ -289,7 +289,7 @@ func (m *machine) saved(ev saved) {
 	if ev.problem == "" {
 		m.clear(sourceStore)
 	} else {
-		m.raise(sourceStore, "store", "the state directory cannot be written: "+ev.problem, "free space on the disk or make it writable; it is tried again by itself")
+		m.raise(sourceStore, "store", "the state directory cannot be written: "+ev.problem, ev.hint)
 	}
 	then(ev.problem)
 }

@@ -81,8 +81,12 @@ func (m *machine) codeDropped(o droppedCode) Problem {
 	}
 	v := m.judge(o.Drop)
 	switch {
+	case v.outcome == done && m.problems[sourceStore].Code != "" && m.now < m.unstored.due:
+		return m.problems[sourceStore] // its turn comes when the disk is tried again
 	case v.outcome == done:
 		m.hold(o.Drop, heldCode{file: o.File})
+	case v.problem.Code == "linked" && m.rec.tried(o.Drop.Code.Hash()):
+		m.takeFile(o.File, sentence("this device is linked"+m.toAccount())) // a copy of what linked it
 	case v.outcome == tooMany:
 		m.raiseProblem(sourceLink, v.problem)
 	case v.outcome == conflict && v.keep:
@@ -140,8 +144,6 @@ func (m *machine) judge(d lwa.Drop) verdict {
 		return refuse(conflict, true, "busy", "another code is being tried", "wait a moment and try again")
 	case m.tooManyCodes():
 		return refuse(tooMany, true, "too_many_codes", "too many codes in ten minutes", "wait a few minutes, then scan the QR code again")
-	case attempt.State == "" && m.problems[sourceStore].Code != "":
-		return verdict{notSaved, m.problems[sourceStore], true}
 	case attempt.State == "":
 		return refuse(conflict, true, "not_ready", "the link is not ready yet", "wait a moment and try again")
 	}
@@ -211,12 +213,8 @@ func (m *machine) recordCode() {
 	m.save(next, func(problem string) {
 		if problem != "" {
 			m.replyTaken(notSaved, m.problems[sourceStore])
-			if m.code.file == (droppedFile{}) {
-				m.code = heldCode{}
-				m.unstored = at(m.now + storeRetry)
-				return
-			}
-			m.code.due = m.now + storeRetry
+			m.code = heldCode{} // its file is offered again
+			m.unstored = at(m.now + storeRetry)
 			return
 		}
 		m.rec = next

@@ -154,7 +154,6 @@ func (m *machine) configured(ev configured) {
 	m.do(note{"configuration taken over", ""})
 	otherClient := was.client.ID != m.set.client.ID || was.client.Endpoints != m.set.client.Endpoints
 	if otherClient {
-		m.rec.Attempts = [2]lwa.Attempt{} // a code for the old client is no good for the new one
 		m.dropCode("the configuration was changed meanwhile")
 		m.dropCall(callProve)
 	}

@@ -67,6 +67,7 @@ func TestDroppedCodeStaysUntilItCanBeRecorded(t *testing.T) {
 	}
 	w.full = false
 	w.pass(storeRetry)
+	w.do(inboxWith(drop, file))
 	wantCall[exchange](w, "space on the disk again")
 }
 

@@ -88,6 +88,8 @@ func (m *machine) reason() string {
 		return "there is a link of another client id or token endpoint; it is kept and not used"
 	case m.revoked():
 		return "removed in the Amazon account"
+	case m.problems[sourceDamage].Code != "":
+		return "the link on the disk cannot be read"
 	case m.unlinkReason != "":
 		return m.unlinkReason
 	default:

@@ -46,6 +46,9 @@ func (a *Agent) loadAccess(l link) access {
 	if err != nil || json.Unmarshal(text, &f) != nil || f.BootID != a.cfg.BootID || f.Link != l.Refresh.Hash() {
 		return access{}
 	}
+	if f.Life > lwa.MaxLife || f.Expires > a.cfg.Uptime()+f.Life {
+		return access{}
+	}
 	return access{Token: lwa.NewSecret(f.Token), Expires: f.Expires, Life: f.Life, Scopes: f.Scopes}
 }
 

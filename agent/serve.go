@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lwa-agent/lwa"
 )
 
@@ -41,6 +43,14 @@ func (a *Agent) prepareRuntimeDir() error {
 	if err := os.MkdirAll(a.cfg.RuntimeDir, 0o755); err != nil {
 		return fmt.Errorf("runtime directory: %w", err)
 	}
+	dir, err := os.Open(a.cfg.RuntimeDir)
+	if err != nil {
+		return fmt.Errorf("runtime directory: %w", err)
+	}
+	a.sockets = append(a.sockets, lockedDir{dir}) // or a second agent would take the sockets over
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("runtime directory %s: %w; give each its own runtime_dir", a.cfg.RuntimeDir, errLocked), dir.Close())
+	}
 	return ignoreMissing(os.Remove(filepath.Join(a.cfg.RuntimeDir, tokenSockName)))
 }
 
@@ -65,9 +75,10 @@ func (a *Agent) listen() error {
 	if gid, err := groupID(DisplayGroup); err == nil {
 		group = gid
 	}
+	room := connectionRoom()
 	return errors.Join(
-		a.serve(agentSockName, -1, programs),
-		a.serve(eventsSockName, group, displays),
+		a.serve(agentSockName, -1, room*3/4, programs),
+		a.serve(eventsSockName, group, room/8, displays),
 	)
 }
 
@@ -80,8 +91,8 @@ func (a *Agent) handleReads(mux *http.ServeMux) {
 }
 
 // serve answers HTTP on a socket of the runtime directory until the end.
-func (a *Agent) serve(name string, gid int, handler http.Handler) error {
-	l, err := a.listenUnix(name, gid)
+func (a *Agent) serve(name string, gid, connections int, handler http.Handler) error {
+	l, err := a.listenUnix(name, gid, connections)
 	if err != nil {
 		return err
 	}
@@ -100,6 +111,11 @@ func (a *Agent) serve(name string, gid int, handler http.Handler) error {
 	go func() { _ = server.Serve(l) }() // ends with close
 	return nil
 }
+
+// lockedDir holds the lock on the runtime directory for life.
+type lockedDir struct{ *os.File }
+
+func (d lockedDir) close() { d.Close() }
 
 type httpSocket struct {
 	server   *http.Server
@@ -120,10 +136,11 @@ func (s httpSocket) close() {
 type unixListener struct {
 	*net.UnixListener
 	path     string
+	free     chan struct{}  // a place for each connection that may be open
 	accepted *atomic.Uint64 // connections of all sockets: their numbers
 }
 
-func (a *Agent) listenUnix(name string, gid int) (*unixListener, error) {
+func (a *Agent) listenUnix(name string, gid, connections int) (*unixListener, error) {
 	path := filepath.Join(a.cfg.RuntimeDir, name)
 	tmp := path + ".new"
 	if err := ignoreMissing(os.Remove(tmp)); err != nil {
@@ -144,7 +161,7 @@ func (a *Agent) listenUnix(name string, gid int) (*unixListener, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close(), os.Remove(tmp))
 	}
-	return &unixListener{l, path, &a.accepted}, nil
+	return &unixListener{l, path, make(chan struct{}, connections), &a.accepted}, nil
 }
 
 func (l *unixListener) Close() error {

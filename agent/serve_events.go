@@ -47,28 +47,6 @@ func (a *Agent) connChanged(c net.Conn, state http.ConnState) {
 	}
 }
 
-// numberedConn is an accepted connection with its number.
-type numberedConn struct {
-	net.Conn
-	id uint64
-}
-
-func connID(c net.Conn) uint64 {
-	if n, is := c.(numberedConn); is {
-		return n.id
-	}
-	return 0
-}
-
-// Accept numbers the connections.
-func (l *unixListener) Accept() (net.Conn, error) {
-	c, err := l.UnixListener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return numberedConn{c, l.accepted.Add(1)}, nil
-}
-
 // postDisplay takes a report of the display process: an array of displays, or
 // one. It holds until the connection that brought it ends.
 func (a *Agent) postDisplay(w http.ResponseWriter, r *http.Request) {

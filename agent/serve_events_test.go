@@ -17,9 +17,8 @@ import (
 )
 
 func TestEveryChangeIsALine(t *testing.T) {
-	t.Parallel() // codes are sent 2 s apart
-	s := serveAgent(t, nil)
 	for _, socket := range []string{agentSockName, eventsSockName} {
+		s := serveAgent(t, nil)
 		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://agent/events", nil)
 		must(t, err)
 		resp, err := s.client(socket).Do(req)
@@ -74,7 +73,6 @@ func TestDisplaysAreForgottenWithTheirConnection(t *testing.T) {
 }
 
 func TestNoStatusHoldsASecret(t *testing.T) {
-	t.Parallel() // codes are sent 2 s apart
 	s := serveAgent(t, func(cfg *Config) {
 		cfg.Client.ID, cfg.Client.Secret = lwatest.WebClientID, lwa.NewSecret(lwatest.WebClientSecret)
 	})
@@ -103,6 +101,7 @@ func TestNoStatusHoldsASecret(t *testing.T) {
 	s.want(s.do("POST", "/code", back), 202, "a code")
 	s.await("refused", func(st Status) bool { return st.LastError != nil })
 	check("after a refused code")
+	s.restart()
 	s.link()
 	token := s.do("GET", "/token", "").str("access_token")
 	secrets = append(secrets, token)

@@ -67,7 +67,7 @@ func serveAgent(t *testing.T, change func(cfg *Config)) *served {
 
 func (s *served) start() {
 	s.t.Helper()
-	a, err := New(s.cfg)
+	a, err := newAgent(s.cfg)
 	must(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -164,6 +164,14 @@ func (s *served) signIn() string {
 	back, err := s.sim.Allow(st.AuthorizeURL)
 	must(s.t, err)
 	return back
+}
+
+// restart ends the agent and starts another. It may send a code at once, where
+// the first one would have to wait.
+func (s *served) restart() {
+	s.t.Helper()
+	s.stop()
+	s.start()
 }
 
 func (s *served) link() {

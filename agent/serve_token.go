@@ -37,7 +37,7 @@ func (a *Agent) keepTokenSocket(wanted bool) {
 		a.tokenSock = nil
 		return
 	}
-	l, err := a.listenUnix(tokenSockName, -1)
+	l, err := a.listenUnix(tokenSockName, -1, connectionRoom()/8)
 	if err != nil {
 		a.cfg.Log.Error("cannot open the token socket", "error", err)
 		return

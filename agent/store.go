@@ -85,7 +85,7 @@ func (s *store) load() (record, error) {
 		case errors.Is(err, errNewer):
 			return record{}, fmt.Errorf("%s: %w; install that version again", filepath.Join(s.dir, name), err)
 		case errors.Is(err, fs.ErrPermission):
-			s.blocked = fmt.Errorf("%w; give the file to the agent's user (chown, chmod 600) and restart", err)
+			s.blocked = err
 			return record{}, s.blocked
 		case !errors.Is(err, fs.ErrNotExist):
 			trouble = errors.Join(trouble, s.setAside(name, err))

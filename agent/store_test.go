@@ -47,12 +47,29 @@ func newStateDir(t *testing.T) stateDir { return stateDir{t, filepath.Join(t.Tem
 // open opens it as an agent does; with the test it is closed.
 func (d stateDir) open() *store {
 	d.t.Helper()
-	s, err := openStore(d.path)
+	s, err := onceUnlocked(func() (*store, error) { return openStore(d.path) })
 	if err != nil {
 		d.t.Fatalf("open the state directory: %v", err)
 	}
 	d.t.Cleanup(func() { s.close() }) // again is an error of no interest
 	return s
+}
+
+// onceUnlocked opens again while the directory is locked: a process that
+// another test starts holds a copy of each open file, from its fork to its exec.
+func onceUnlocked[T any](open func() (T, error)) (opened T, err error) {
+	for range 1000 {
+		opened, err = open()
+		if !errors.Is(err, errLocked) {
+			break
+		}
+		_ = unix.Nanosleep(&unix.Timespec{Nsec: 1e6}, nil) // of real time, in a bubble, too
+	}
+	return opened, err
+}
+
+func newAgent(cfg Config) (*Agent, error) {
+	return onceUnlocked(func() (*Agent, error) { return New(cfg) })
 }
 
 // load is what an agent finds that starts now.

@@ -90,7 +90,7 @@ func (h *house) powerOn() {
 	h.t.Helper()
 	h.line = &wire{to: h.sim.RoundTripper(), cutAt: h.cutAt, dead: make(chan struct{})}
 	h.cfg.Client.Transport = h.line
-	a, err := New(h.cfg)
+	a, err := newAgent(h.cfg)
 	if err != nil {
 		h.t.Fatalf("the agent does not start: %v", err)
 	}

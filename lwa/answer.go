@@ -68,7 +68,7 @@ func (o object) seconds(key string) time.Duration {
 	if math.IsNaN(f) || f <= 0 {
 		return 0
 	}
-	return time.Duration(min(f, maxLife.Seconds()) * float64(time.Second))
+	return time.Duration(min(f, MaxLife.Seconds()) * float64(time.Second))
 }
 
 // life returns how long a token is good for.

@@ -52,10 +52,10 @@ func TestLifeOfATokenIsNeverMisread(t *testing.T) {
 		{`"3600.5"`, time.Hour + 500*time.Millisecond},
 		{`2`, 2 * time.Second},
 		{`1.5`, 1500 * time.Millisecond},
-		{`1e12`, maxLife},
-		{`1e308`, maxLife},
-		{`"1e12"`, maxLife},
-		{`99999999999999999999`, maxLife},
+		{`1e12`, MaxLife},
+		{`1e308`, MaxLife},
+		{`"1e12"`, MaxLife},
+		{`99999999999999999999`, MaxLife},
 		{`0`, defaultLife},
 		{`0.0`, defaultLife},
 		{`-1`, defaultLife},
@@ -225,7 +225,7 @@ func FuzzAnswer(f *testing.F) {
 		if err == nil {
 			checkAgainstStandard(t, body, fields)
 			for key := range fields {
-				if d := fields.life(key); d <= 0 || d > maxLife {
+				if d := fields.life(key); d <= 0 || d > MaxLife {
 					t.Errorf("life %v of %s", d, fields[key])
 				}
 			}

@@ -160,7 +160,11 @@ func judge(resp *http.Response, answer []byte, what request) *Error {
 		return notOAuth(err.Error())
 	}
 	if word := errorWord(fields); word != "" {
-		return refused(resp.StatusCode, word, fields.text("error_description"), what)
+		e := refused(resp.StatusCode, word, fields.text("error_description"), what)
+		if resp.StatusCode < http.StatusBadRequest {
+			e.Kind = Passing // an error in a success is no proof of anything
+		}
+		return e
 	}
 	if resp.StatusCode != http.StatusOK {
 		return notOAuth("no error word")

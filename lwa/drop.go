@@ -109,6 +109,7 @@ func parseWord(s string) (Drop, error) {
 	if strings.Contains(s, " ") {
 		return Drop{}, badDrop("the text is more than one word", codeOrWhole+", on one line")
 	}
+	s = strings.TrimLeft(s, "?&") // copied with what stands before it
 	if hasParameter(firstParameter(s)) {
 		return parseQuery(s)
 	}

@@ -13,8 +13,8 @@ const (
 	// A missing or senseless expires_in is taken for this, so that the token is
 	// used at all and renewed soon.
 	defaultLife = 5 * time.Minute
-	// No token is believed to live longer, whatever the server says.
-	maxLife = 24 * time.Hour
+	// MaxLife is the longest that a token is believed to live, whatever the server says.
+	MaxLife = 24 * time.Hour
 
 	maxToken = 16 << 10 // bytes; Amazon's have at most 2,048, others put whole documents into theirs
 )
