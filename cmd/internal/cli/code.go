@@ -97,26 +97,28 @@ func notEmpty(text string) (string, error) {
 // handIn posts a code and says what became of it. The events are followed
 // before, or the outcome could come and go unseen.
 func (a *app) handIn(ctx context.Context, text string) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeoutCause(ctx, codePatience, errNoOutcome)
 	defer cancel()
 	s := a.socket()
 	updates := s.follow(ctx)
 	first, err := next(ctx, updates)
-	if err := errors.Join(err, first.err); err != nil {
-		return err
+	if err != nil {
+		return context.Cause(ctx)
+	}
+	if first.err != nil {
+		return first.err
 	}
 	if _, err := s.call(ctx, http.MethodPost, "/code", text); err != nil {
 		return codeError(err)
 	}
 	h := hope{before: first.status}
-	timeout := time.NewTimer(codePatience)
-	defer timeout.Stop()
 	for {
 		select {
 		case u := <-updates:
 			switch {
 			case errors.Is(u.err, errNotRunning):
-				continue // it restarts, and the code is saved
+				h.restarted = true // a code that was sent is not sent again
+				continue
 			case u.err != nil:
 				return u.err
 			}
@@ -128,10 +130,8 @@ func (a *app) handIn(ctx context.Context, text string) error {
 				return h.failure(u.status)
 			case open:
 			}
-		case <-timeout.C:
-			return fmt.Errorf("no outcome within %s; it is tried on, see: lwa-agent status", codePatience)
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -143,10 +143,14 @@ func codeError(err error) error {
 	return err
 }
 
+// errNoOutcome ends the wait for what becomes of a code.
+var errNoOutcome = fmt.Errorf("no outcome within %s; see: lwa-agent status", codePatience)
+
 // hope tells from the statuses after a code what became of it.
 type hope struct {
-	before  agent.Status
-	pending bool // it was seen to be on its way
+	before    agent.Status
+	pending   bool // it was seen to be on its way
+	restarted bool // the agent was, and it forgets a code that was not sent yet
 }
 
 type outcome int
@@ -164,13 +168,16 @@ func (h *hope) see(s agent.Status) outcome {
 	case s.CodePending || s.State == agent.Linking:
 		h.pending = true
 		return open
-	case h.pending || isNew(s.LastError, h.before.LastError):
+	case h.pending || h.restarted || isNew(s.LastError, h.before.LastError):
 		return failed
 	}
 	return open
 }
 
 func (h *hope) failure(s agent.Status) error {
+	if h.restarted && !isNew(s.LastError, h.before.LastError) {
+		return errors.New("the agent was restarted before the code had an outcome; scan the QR code again")
+	}
 	if s.LastError == nil {
 		return errors.New("the code was not accepted; see: lwa-agent status")
 	}

@@ -6,8 +6,8 @@ func (a *app) runCommand() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Is the daemon, in the foreground",
-		Long: `Is the daemon, in the foreground: what systemd starts (Type=notify). It needs no
+		Short: "Runs the daemon in the foreground",
+		Long: `Runs the daemon in the foreground: what systemd starts (Type=notify). It needs no
 network and no link to start, and goes on until it is stopped.`,
 		Args: noArgs(anyFlags),
 		RunE: func(cmd *cobra.Command, _ []string) error {

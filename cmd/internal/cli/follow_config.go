@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"lwa-agent/agent"
@@ -24,21 +21,18 @@ import (
 const configSettle = 300 * time.Millisecond
 
 // watched tells when files may have changed. It watches their directories,
-// since editors replace a file instead of writing into it, and listens to
-// SIGHUP for where no change can be noticed.
+// since editors replace a file instead of writing into it.
 type watched struct {
 	watcher *fsnotify.Watcher // nil where there is no inotify to be had
 	paths   []string
-	hangUp  chan os.Signal
 	warn    func(error)
 }
 
 func watchFiles(warn func(error), paths ...string) *watched {
-	w := &watched{hangUp: make(chan os.Signal, 1), warn: warn}
-	signal.Notify(w.hangUp, syscall.SIGHUP)
+	w := &watched{warn: warn}
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
-		w.warn(fmt.Errorf("a change of the configuration is not noticed; send SIGHUP after one: %w", err))
+		w.warn(fmt.Errorf("a change of the configuration is not noticed; restart after one: %w", err))
 		return w
 	}
 	w.watcher = watcher
@@ -54,7 +48,7 @@ func (w *watched) add(path string) {
 	}
 	w.paths = append(w.paths, path)
 	if err := w.watcher.Add(filepath.Dir(path)); err != nil {
-		w.warn(fmt.Errorf("changes of %s are not noticed; send SIGHUP after one: %w", path, err))
+		w.warn(fmt.Errorf("changes of %s are not noticed; restart after one: %w", path, err))
 	}
 }
 
@@ -71,7 +65,6 @@ func (w *watched) wait(ctx context.Context) bool {
 	for {
 		select {
 		case <-ctx.Done():
-			signal.Stop(w.hangUp)
 			if w.watcher != nil {
 				w.watcher.Close()
 			}
@@ -83,8 +76,6 @@ func (w *watched) wait(ctx context.Context) bool {
 		case err := <-errors: // an overflow, say: look
 			w.warn(err)
 			settled.Reset(configSettle)
-		case <-w.hangUp:
-			return true
 		case <-settled.C:
 			return true
 		}
@@ -95,7 +86,7 @@ func (w *watched) wait(ctx context.Context) bool {
 func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slog.Logger, a *agent.Agent, base agent.Config) {
 	broken := false
 	files := watchFiles(func(err error) { log.Warn("watching the configuration", "error", err) }, o.configPath, cfg.SecretFile)
-	for files.wait(ctx) {
+	for first := true; first || files.wait(ctx); first = false { // it may have changed before it was watched
 		next, err := config.Load(o.configPath, o.streams.Env)
 		if err != nil {
 			broken = true
@@ -106,6 +97,7 @@ func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slo
 			continue
 		}
 		cfg, broken = next, false
+		warnOf(cfg, log)
 		files.add(cfg.SecretFile)
 		c := agentConfig(cfg, o.streams.Env)
 		c.Client.Transport = base.Client.Transport

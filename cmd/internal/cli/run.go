@@ -29,9 +29,7 @@ func runAgent(ctx context.Context, o runOptions) error {
 		return err
 	}
 	log := newLog(o)
-	for _, w := range cfg.Warnings {
-		log.Warn("configuration", "warning", w)
-	}
+	warnOf(cfg, log)
 	changed, err := agent.WatchNetwork(ctx)
 	if err != nil {
 		log.Warn("changes of the network are not noticed; waits end by themselves", "error", err)
@@ -76,6 +74,12 @@ func hideMemory() error {
 		return fmt.Errorf("cannot turn core dumps off: %w", err)
 	}
 	return nil
+}
+
+func warnOf(cfg config.Config, log *slog.Logger) {
+	for _, w := range cfg.Warnings {
+		log.Warn("configuration", "warning", w)
+	}
 }
 
 func newLog(o runOptions) *slog.Logger {
