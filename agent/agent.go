@@ -102,7 +102,7 @@ func New(cfg Config) (*Agent, error) {
 	now := cfg.Uptime()
 	seed := rand.NewPCG(rand.Uint64(), rand.Uint64())
 	a.m = newMachine(a.settings(), rec, a.loadAccess(rec.Link), why, now, bootTime(now), rand.New(seed))
-	a.keepAccess(a.m.access) // what a killed agent left in token files may be of a link that is gone
+	a.handle(a.keepAccess(a.m.access)) // what a killed agent left in token files may be of a link that is gone
 	a.publish()
 	if cfg.RuntimeDir != "" {
 		if err := a.listen(); err != nil {

@@ -54,6 +54,9 @@ type (
 	// taken: a take effect ended; trouble tells what it could not do.
 	taken struct{ trouble refusal }
 
+	// accessKept: a keepAccess effect ended; problem tells what it could not do.
+	accessKept struct{ problem string }
+
 	// tokenAsked: a program wants a token and the published one will not do.
 	tokenAsked struct {
 		question uint64
@@ -87,6 +90,7 @@ func (saved) isEvent()          {}
 func (codePosted) isEvent()     {}
 func (inboxChecked) isEvent()   {}
 func (taken) isEvent()          {}
+func (accessKept) isEvent()     {}
 func (tokenAsked) isEvent()     {}
 func (tokenRefused) isEvent()   {}
 func (relinkAsked) isEvent()    {}

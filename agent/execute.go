@@ -50,7 +50,7 @@ func (a *Agent) execute(e effect) event {
 	case take:
 		return a.take(e)
 	case keepAccess:
-		a.keepAccess(e.access)
+		return a.keepAccess(e.access)
 	case note:
 		a.log(slog.LevelInfo, e.message, "detail", e.detail)
 	case warning:

@@ -159,6 +159,8 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 		m.inboxChecked(ev)
 	case taken:
 		m.show(sourceConsume, "inbox", ev.trouble)
+	case accessKept:
+		m.accessKept(ev)
 	case tokenAsked:
 		m.tokenAsked(ev)
 	case tokenRefused:

@@ -43,7 +43,7 @@ func (m *machine) planOffer() {
 }
 
 func (m *machine) relinkAsked(ev relinkAsked) {
-	if !m.linked() && !(m.candidate() && m.prove.person) {
+	if !m.linked() && (!m.candidate() || !m.prove.person) {
 		m.attend()
 		m.do(reply{question: ev.question, outcome: done}) // a link is offered anyway
 		return

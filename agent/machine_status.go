@@ -20,7 +20,8 @@ const (
 	sourceInbox   // a file that was refused
 	sourceWatch   // the inbox itself
 	sourceConsume // a file that could not be removed
-	sources       = iota
+	sourceTokenFile
+	sources = iota
 )
 
 func (m *machine) raise(s source, code, message, hint string) {
@@ -51,6 +52,15 @@ func (m *machine) show(s source, code string, r refusal) {
 		return
 	}
 	m.raise(s, code, r.Path+": "+r.Message, r.Hint)
+}
+
+func (m *machine) accessKept(ev accessKept) {
+	if ev.problem == "" {
+		m.clear(sourceTokenFile)
+		return
+	}
+	m.raise(sourceTokenFile, "token_file", "the access token cannot be left for other programs: "+ev.problem,
+		"give a path that the agent may write to; outside of /run/lwa-agent its unit needs ReadWritePaths=")
 }
 
 // lastError is the newest problem that is not mended.

@@ -29,7 +29,7 @@ func (a *Agent) Reconfigure(ctx context.Context, cfg Config) {
 		if movedInbox {
 			a.watchInbox(ctx)
 		}
-		a.keepAccess(a.m.access)
+		a.handle(a.keepAccess(a.m.access))
 	}
 	select {
 	case a.jobs <- job:

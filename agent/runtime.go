@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"lwa-agent/lwa"
@@ -54,7 +55,7 @@ func (a *Agent) loadAccess(l link) access {
 
 // keepAccess leaves the token for a restarted agent and in the token files,
 // or removes it there.
-func (a *Agent) keepAccess(acc access) {
+func (a *Agent) keepAccess(acc access) event {
 	var err error
 	if a.cfg.RuntimeDir != "" && a.cfg.BootID != "" {
 		err = a.keepForRestart(acc)
@@ -62,9 +63,10 @@ func (a *Agent) keepAccess(acc access) {
 	for _, f := range a.cfg.TokenFiles {
 		err = errors.Join(err, f.write(acc.Token))
 	}
-	if err != nil {
-		a.cfg.Log.Error("cannot leave the access token", "error", err)
+	if err == nil {
+		return accessKept{}
 	}
+	return accessKept{strings.ReplaceAll(err.Error(), "\n", "; ")}
 }
 
 // dropTokenFiles removes the token files that are not configured any more.
