@@ -30,7 +30,7 @@ func TestEveryChangeIsALine(t *testing.T) {
 			if !lines.Scan() {
 				t.Fatalf("the events ended: %v", lines.Err())
 			}
-			if err := json.Unmarshal(lines.Bytes(), &st); err != nil || bytes.Contains(lines.Bytes(), []byte("Atz")) {
+			if err := json.Unmarshal(lines.Bytes(), &st); err != nil || bytes.Contains(lines.Bytes(), []byte("Atza|")) {
 				t.Fatalf("line %s: %v", lines.Text(), err)
 			}
 			return st
