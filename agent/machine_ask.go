@@ -118,7 +118,11 @@ func (m *machine) noTokenProblem() Problem {
 }
 
 func (m *machine) notLinkedProblem() Problem {
-	return Problem{Code: "not_linked", Message: "the device is not linked: " + m.reason(), Hint: "link it: lwa-agent link"}
+	message := "the device is not linked: " + m.reason()
+	if m.reason() == neverLinked {
+		message = "the device is not linked yet"
+	}
+	return Problem{Code: "not_linked", Message: message, Hint: "link it: lwa-agent link"}
 }
 
 // renewal is a random point between 50 and 75 % of the life: early enough for

@@ -77,6 +77,8 @@ func (m *machine) lastError() *Problem {
 	return newest
 }
 
+const neverLinked = "not linked yet"
+
 // reason says in a sentence why the device is not linked, or what is going on.
 func (m *machine) reason() string {
 	switch {
@@ -103,7 +105,7 @@ func (m *machine) reason() string {
 	case m.unlinkReason != "":
 		return m.unlinkReason
 	default:
-		return "not linked yet"
+		return neverLinked
 	}
 }
 
