@@ -64,7 +64,10 @@ type (
 		patience time.Duration // how long it waits for a better one
 	}
 	// tokenRefused: an API refused this token.
-	tokenRefused struct{ token lwa.Secret }
+	tokenRefused struct {
+		question uint64 // wants a reply, which comes when the token is withdrawn from those that are handed out at once
+		token    lwa.Secret
+	}
 
 	relinkAsked    struct{ question uint64 } // wants a reply
 	relinkCanceled struct{ question uint64 } // wants a reply

@@ -76,6 +76,7 @@ func (m *machine) settleAsks() {
 // tokenRefused refreshes at once when an API refused the token in use, however
 // young that is: revocation shows there first.
 func (m *machine) tokenRefused(ev tokenRefused) {
+	defer func() { m.do(reply{question: ev.question, outcome: done}) }()
 	if !m.linked() || m.access.Token.IsZero() || ev.token != m.access.Token || m.spurned {
 		return
 	}

@@ -65,7 +65,7 @@ func playStory(t *testing.T, story []byte, cbl bool) {
 		case 7:
 			w.ask(arg * 10 * time.Minute)
 		case 8:
-			w.do(tokenRefused{w.m.access.Token})
+			w.do(tokenRefused{token: w.m.access.Token})
 		case 9:
 			w.asked++
 			w.do(relinkAsked{w.asked})

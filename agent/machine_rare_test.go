@@ -137,7 +137,7 @@ func TestRevocationDuringARelinkLeavesTheShownCodeAlone(t *testing.T) {
 	w.answer(answered{token: token("Atza|old", hour)})
 	w.do(relinkAsked{77})
 	w.answer(answered{pair: testPair("one")})
-	w.do(tokenRefused{lwa.NewSecret("Atza|old")})
+	w.do(tokenRefused{token: lwa.NewSecret("Atza|old")})
 	w.answer(answered{err: errRevoked})
 	if got := w.m.status().UserCode; got != "ONE234" {
 		t.Errorf("the code shown is %q: who removes the app and then links anew has just typed the old one", got)

@@ -192,7 +192,7 @@ func TestRefusedTokenIsRefreshedOnceHoweverManyReport(t *testing.T) {
 	w := linkedWorld(t)
 	before := count[refresh](w)
 	for range 100 {
-		w.do(tokenRefused{lwa.NewSecret("Atza|one")})
+		w.do(tokenRefused{token: lwa.NewSecret("Atza|one")})
 	}
 	if n := count[refresh](w) - before; n != 1 {
 		t.Fatalf("100 reports of one token made %d calls, want 1", n)
@@ -200,12 +200,12 @@ func TestRefusedTokenIsRefreshedOnceHoweverManyReport(t *testing.T) {
 	q := w.ask(0)
 	w.answer(answered{token: token("Atza|two", hour)})
 	w.wantReply(q, done, "the new token goes out")
-	w.do(tokenRefused{lwa.NewSecret("Atza|two")})
+	w.do(tokenRefused{token: lwa.NewSecret("Atza|two")})
 	w.wantNoCall("a second report within the minute")
-	w.do(tokenRefused{lwa.NewSecret("Atza|one")})
+	w.do(tokenRefused{token: lwa.NewSecret("Atza|one")})
 	w.wantNoCall("a report of a token that is not in use")
 	w.pass(time.Minute)
-	w.do(tokenRefused{lwa.NewSecret("Atza|two")})
+	w.do(tokenRefused{token: lwa.NewSecret("Atza|two")})
 	wantCall[refresh](w, "a minute later")
 }
 
@@ -248,7 +248,7 @@ func TestLifeCountsFromWhenTheRequestWasSent(t *testing.T) {
 func TestTinyLivesDoNotHammer(t *testing.T) {
 	w := linkedWorld(t)
 	before := count[refresh](w)
-	w.do(tokenRefused{lwa.NewSecret("Atza|one")})
+	w.do(tokenRefused{token: lwa.NewSecret("Atza|one")})
 	for end := w.now + time.Minute; w.now < end; w.pass(10 * time.Millisecond) {
 		if w.m.inCall.id != 0 {
 			w.answer(answered{token: token("Atza|tiny", time.Nanosecond)})

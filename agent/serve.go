@@ -239,8 +239,8 @@ func parseDuration(text string) (time.Duration, error) {
 
 func (a *Agent) postRefused(w http.ResponseWriter, r *http.Request) {
 	if body, ok := readBody(w, r); ok {
-		a.tell(tokenRefused{lwa.NewSecret(string(bytes.TrimSpace(body)))})
-		w.WriteHeader(http.StatusAccepted)
+		token := lwa.NewSecret(string(bytes.TrimSpace(body)))
+		a.changeBy(w, r, http.StatusAccepted, func(id uint64) event { return tokenRefused{id, token} })
 	}
 }
 

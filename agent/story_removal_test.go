@@ -70,8 +70,8 @@ func TestRemovalIsFoundAtOnceWhenAProgramReportsTheToken(t *testing.T) {
 		acc := h.wantToken("linked")
 		before := h.sim.Count(lwatest.Refresh)
 		for range 100 {
-			h.agent.tell(tokenRefused{acc.Token})
-			h.agent.tell(tokenRefused{lwa.NewSecret("Atza|of-somebody-else")})
+			h.agent.tell(tokenRefused{token: acc.Token})
+			h.agent.tell(tokenRefused{token: lwa.NewSecret("Atza|of-somebody-else")})
 		}
 		h.pass(0)
 		if n := h.sim.Count(lwatest.Refresh) - before; n != 1 {
@@ -82,7 +82,7 @@ func TestRemovalIsFoundAtOnceWhenAProgramReportsTheToken(t *testing.T) {
 		}
 		h.sim.RemoveApp()
 		h.pass(refusedEvery)
-		h.agent.tell(tokenRefused{h.wantToken("removed, and not known yet").Token})
+		h.agent.tell(tokenRefused{token: h.wantToken("removed, and not known yet").Token})
 		h.pass(0)
 		h.wantState(Unlinked, "the API refused the token, and the refresh told why")
 	})

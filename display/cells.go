@@ -2,8 +2,12 @@ package display
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
+
+// unbounded is more columns, rows and ranks than anything has.
+const unbounded = 1 << 20
 
 // Cells is what a terminal can show. The zero value is one that takes plain
 // text only.
@@ -216,18 +220,14 @@ func (c Cells) Inline(s Screen, below int) (out, shows string) {
 	s = s.cleaned(c.ASCII)
 	columns := c.Columns
 	if !c.Escapes {
-		columns = 1 << 20 // whoever reads it, wraps it
-		return c.lines(textOf(s, false, ""), columns), textShows(s, "not a terminal that shows QR codes")
+		columns = unbounded // whoever reads it, wraps it
+		return c.lines(textOf(s, false, ""), columns, unbounded), textShows(s, "not a terminal that shows QR codes")
 	}
 	codes, reason := encodeAll(s.Payloads)
 	for i, q := range codes {
 		for quiet := fullQuiet; quiet >= leastQuiet; quiet-- {
 			if width, height := c.codeSize(q, quiet); width <= columns && height+below <= c.Rows {
-				blocks := textOf(s, true, "")
-				for j := range blocks { // it scrolls: there is room for the whole address
-					blocks[j].rank = 0
-				}
-				return c.lines(blocks, columns) + "\n" + strings.Join(c.codeRows(q, quiet), "\n") + "\n",
+				return c.lines(codeLast(textOf(s, true, "")), columns, c.Rows-height-below-1) + "\n" + strings.Join(c.codeRows(q, quiet), "\n") + "\n",
 					q.String() + c.passedOver(s, codes[:i])
 			}
 		}
@@ -236,11 +236,28 @@ func (c Cells) Inline(s Screen, below int) (out, shows string) {
 		_, height := c.codeSize(codes[0], leastQuiet)
 		reason = c.shortage(codes[0], height+below)
 	}
-	return c.lines(textOf(s, false, c.said(s, reason)), columns), textShows(s, reason)
+	return c.lines(textOf(s, false, c.said(s, reason)), columns, unbounded), textShows(s, reason)
 }
 
-func (c Cells) lines(blocks []block, columns int) string {
-	lines, _, _ := arrange(blocks, columns, 1<<20)
+// codeLast puts what is typed on the phone last, where it stays in sight above
+// the QR code.
+func codeLast(blocks []block) []block {
+	i := slices.IndexFunc(blocks, func(b block) bool { return b.style == large })
+	if i < 0 {
+		return blocks
+	}
+	first := slices.IndexFunc(blocks, func(b block) bool { return b.style == whole })
+	typed := slices.Clone(blocks[max(first, 0) : i+1])
+	return append(slices.Concat(blocks[:max(first, 0)], blocks[i+1:]), typed...)
+}
+
+// lines sets all blocks, closer where they are more than so many rows: the
+// terminal scrolls, and what stands last stays in sight.
+func (c Cells) lines(blocks []block, columns, rows int) string {
+	lines := set(blocks, unbounded, columns, true)
+	if height(lines) > rows {
+		lines = set(blocks, unbounded, columns, false)
+	}
 	var b strings.Builder
 	for _, l := range lines {
 		b.WriteString(c.set(l) + "\n")
