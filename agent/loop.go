@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -90,7 +91,7 @@ func (a *Agent) close() error {
 	if a.tokenSock != nil {
 		a.tokenSock.close()
 	}
-	for _, s := range a.sockets {
+	for _, s := range slices.Backward(a.sockets) { // the lock last: until then the names are ours to remove
 		s.close()
 	}
 	return a.store.close()

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -135,7 +136,7 @@ func (s httpSocket) close() {
 // already set: nobody can connect to it in between.
 type unixListener struct {
 	*net.UnixListener
-	path     string
+	end      func() error   // once
 	free     chan struct{}  // a place for each connection that may be open
 	accepted *atomic.Uint64 // connections of all sockets: their numbers
 }
@@ -161,12 +162,13 @@ func (a *Agent) listenUnix(name string, gid, connections int) (*unixListener, er
 	if err != nil {
 		return nil, errors.Join(err, l.Close(), os.Remove(tmp))
 	}
-	return &unixListener{l, path, make(chan struct{}, connections), &a.accepted}, nil
+	end := sync.OnceValue(func() error { return errors.Join(ignoreMissing(os.Remove(path)), l.Close()) })
+	return &unixListener{l, end, make(chan struct{}, connections), &a.accepted}, nil
 }
 
-func (l *unixListener) Close() error {
-	return errors.Join(ignoreMissing(os.Remove(l.path)), l.UnixListener.Close())
-}
+// Close may be called again, as net/http does from a goroutine of its own: by
+// then the name may be another agent's.
+func (l *unixListener) Close() error { return l.end() }
 
 // goodToken returns an access token that is good for minValid, waiting up to
 // patience for a refresh where that is needed. The usual case reads one
