@@ -1,8 +1,12 @@
 package agent
 
 import (
+	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +29,44 @@ func connectionRoom() int {
 	}
 	return int(min(max(limit.Cur, 2*keptFiles)-keptFiles, maxConnections))
 }
+
+// unixListener is a socket that came to its name with its mode and group
+// already set: nobody can connect to it in between.
+type unixListener struct {
+	*net.UnixListener
+	end      func() error   // once
+	free     chan struct{}  // a place for each connection that may be open
+	accepted *atomic.Uint64 // connections of all sockets: their numbers
+}
+
+func (a *Agent) listenUnix(name string, gid, connections int) (*unixListener, error) {
+	path := filepath.Join(a.cfg.RuntimeDir, name)
+	tmp := path + ".new"
+	if err := ignoreMissing(os.Remove(tmp)); err != nil {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // by then the name is another
+	if gid >= 0 {
+		_ = os.Chown(tmp, -1, gid) // not a member: it stays with our own group
+	}
+	err = os.Chmod(tmp, 0o660)
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close(), os.Remove(tmp))
+	}
+	end := sync.OnceValue(func() error { return errors.Join(ignoreMissing(os.Remove(path)), l.Close()) })
+	return &unixListener{l, end, make(chan struct{}, connections), &a.accepted}, nil
+}
+
+// Close may be called again, as net/http does from a goroutine of its own: by
+// then the name may be another agent's.
+func (l *unixListener) Close() error { return l.end() }
 
 // Accept numbers the connections, and closes those for which there is no room.
 func (l *unixListener) Accept() (net.Conn, error) {

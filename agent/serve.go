@@ -4,20 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"math"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"lwa-agent/lwa"
 )
@@ -37,23 +29,6 @@ const (
 )
 
 type closer interface{ close() }
-
-// prepareRuntimeDir makes the directory and removes what an agent that was
-// killed left there and would be wrong now.
-func (a *Agent) prepareRuntimeDir() error {
-	if err := os.MkdirAll(a.cfg.RuntimeDir, 0o755); err != nil {
-		return fmt.Errorf("runtime directory: %w", err)
-	}
-	dir, err := os.Open(a.cfg.RuntimeDir)
-	if err != nil {
-		return fmt.Errorf("runtime directory: %w", err)
-	}
-	a.sockets = append(a.sockets, lockedDir{dir}) // or a second agent would take the sockets over
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return errors.Join(fmt.Errorf("runtime directory %s: %w; give each its own runtime_dir", a.cfg.RuntimeDir, errLocked), dir.Close())
-	}
-	return ignoreMissing(os.Remove(filepath.Join(a.cfg.RuntimeDir, tokenSockName)))
-}
 
 // listen opens the sockets. It comes after the lock on the state directory, so
 // a second agent never takes the first one's sockets away.
@@ -113,11 +88,6 @@ func (a *Agent) serve(name string, gid, connections int, handler http.Handler) e
 	return nil
 }
 
-// lockedDir holds the lock on the runtime directory for life.
-type lockedDir struct{ *os.File }
-
-func (d lockedDir) close() { d.Close() }
-
 type httpSocket struct {
 	server   *http.Server
 	listener *unixListener
@@ -131,44 +101,6 @@ func (s httpSocket) close() {
 		_ = s.server.Close()
 	}
 }
-
-// unixListener is a socket that came to its name with its mode and group
-// already set: nobody can connect to it in between.
-type unixListener struct {
-	*net.UnixListener
-	end      func() error   // once
-	free     chan struct{}  // a place for each connection that may be open
-	accepted *atomic.Uint64 // connections of all sockets: their numbers
-}
-
-func (a *Agent) listenUnix(name string, gid, connections int) (*unixListener, error) {
-	path := filepath.Join(a.cfg.RuntimeDir, name)
-	tmp := path + ".new"
-	if err := ignoreMissing(os.Remove(tmp)); err != nil {
-		return nil, err
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false) // by then the name is another
-	if gid >= 0 {
-		_ = os.Chown(tmp, -1, gid) // not a member: it stays with our own group
-	}
-	err = os.Chmod(tmp, 0o660)
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return nil, errors.Join(err, l.Close(), os.Remove(tmp))
-	}
-	end := sync.OnceValue(func() error { return errors.Join(ignoreMissing(os.Remove(path)), l.Close()) })
-	return &unixListener{l, end, make(chan struct{}, connections), &a.accepted}, nil
-}
-
-// Close may be called again, as net/http does from a goroutine of its own: by
-// then the name may be another agent's.
-func (l *unixListener) Close() error { return l.end() }
 
 // goodToken returns an access token that is good for minValid, waiting up to
 // patience for a refresh where that is needed. The usual case reads one
