@@ -45,6 +45,10 @@ func (o options) wants(name string) bool {
 }
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == bareCommand {
+		fmt.Fprintf(os.Stderr, "lwa-bench: %v\n", serveBare(os.Args[3], os.Args[2] == bareKept))
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -46,7 +46,7 @@ func (b *bench) failed(p part, err error) {
 		_, known := b.figures[name]
 		b.mu.Unlock()
 		if !known {
-			b.found(name, figure{Why: err.Error()})
+			b.found(name, figure{Why: strings.ReplaceAll(err.Error(), "\n", "; ")})
 		}
 	}
 }

@@ -14,11 +14,11 @@ const (
 
 	crowdClients = 16
 	crowdTotal   = 1_000_000
-	crowdWithin  = 35 * time.Second // or the machine is too slow for the total
+	crowdWithin  = 30 * time.Second // or the machine is too slow for the total
 
 	// The agent makes at most two refreshes a second, whatever the lives of the
 	// tokens, and most of the wear is waiting for them.
-	wornShort = 25 * time.Second
+	wornShort = 20 * time.Second
 	wornLong  = 10_000 // refreshes
 
 	settled = 10 * time.Second // after which a process counts as idle
