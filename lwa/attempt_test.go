@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/cryptotest"
 
 	"lwa-agent/lwa/lwatest"
 )
@@ -59,19 +58,20 @@ func TestOnlyItsOwnStateMatches(t *testing.T) {
 // The whole address, so that no change of it goes unnoticed: it decides which
 // codes fit on a display.
 func TestAuthorizeURLGolden(t *testing.T) {
-	cryptotest.SetGlobalRandom(t, 1)
 	endpoints, _ := RegionEndpoints("eu")
 	c := Client{
 		ID: "amzn1.application-oa2-client.37be20f4d5a84c19b86e4f1290ca7d53", Scopes: []string{"alexa:all"}, RedirectURI: lwatest.ReturnURL,
 		ProductID: `radio "kitchen"`, SerialNumber: "0042", Secret: NewSecret("canary"), Endpoints: endpoints,
 	}
-	a := NewAttempt(c.RedirectURI)
+	a := Attempt{ // the verifier of RFC 7636 appendix B
+		State: "xyzzy0123456789_-ABCDE", Verifier: NewSecret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), RedirectURI: c.RedirectURI,
+	}
 	got := c.AuthorizeURL(a)
 	want := "https://eu.account.amazon.com/ap/oa?client_id=amzn1.application-oa2-client.37be20f4d5a84c19b86e4f1290ca7d53" +
-		"&code_challenge=" + a.challenge() + "&code_challenge_method=S256" +
+		"&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256" +
 		"&redirect_uri=https%3A%2F%2Flocalhost%3A9745%2Fauthresponse&response_type=code&scope=alexa%3Aall" +
 		"&scope_data=%7B%22alexa%3Aall%22%3A%7B%22productID%22%3A%22radio+%5C%22kitchen%5C%22%22%2C%22productInstanceAttributes%22%3A%7B%22deviceSerialNumber%22%3A%220042%22%7D%7D%7D" +
-		"&state=" + a.State
+		"&state=xyzzy0123456789_-ABCDE"
 	if got != want {
 		t.Errorf("authorize URL\n got %s\nwant %s", got, want)
 	}
