@@ -108,7 +108,9 @@ func (a *app) handIn(ctx context.Context, text string) error {
 	if first.err != nil {
 		return first.err
 	}
-	if _, err := s.call(ctx, http.MethodPost, "/code", text); err != nil {
+	// An agent that went away without an answer may have taken the code: what
+	// became of it is seen when the agent is back.
+	if _, err := s.call(ctx, http.MethodPost, "/code", text); err != nil && !errors.Is(err, errNotRunning) {
 		return codeError(err)
 	}
 	h := hope{before: first.status}
