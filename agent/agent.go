@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -36,7 +37,7 @@ type Config struct {
 	// (CLOCK_BOOTTIME, which Go's timers do not follow).
 	Uptime func() time.Duration
 	// Alive is called by the loop, when everything is up and at least every
-	// 30 s from then on: a watchdog's food. Nil: nobody cares.
+	// 30 s from then on: it feeds systemd's watchdog. Nil: there is none.
 	Alive func()
 	// NetworkChanged tells that waiting for the network may be over. Nil: never.
 	NetworkChanged <-chan struct{}
@@ -54,14 +55,15 @@ type Agent struct {
 	m      *machine
 	serial string // made and kept; empty while it could not be kept
 
-	inbox     *inbox
-	stopInbox context.CancelFunc
-	calls     map[uint64]context.CancelFunc
-	questions uint64
-	waiting   map[uint64]chan<- replied
-	displays  map[uint64][]Display // by the connection that reported them
-	tokenSock *tokenSocket         // nil while not linked
-	sockets   []closer
+	inbox       *inbox
+	stopInbox   context.CancelFunc
+	calls       map[uint64]context.CancelFunc
+	questions   uint64
+	waiting     map[uint64]chan<- replied
+	displays    map[uint64][]Display // by the connection that reported them
+	tokenSock   *tokenSocket         // nil while not linked
+	servers     []httpSocket
+	runtimeLock *os.File // held for life, or a second agent would take the sockets over
 
 	// For other goroutines.
 	view     atomic.Pointer[view]

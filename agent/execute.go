@@ -77,14 +77,14 @@ func (a *Agent) save(e save) event {
 }
 
 // call makes one call to Amazon in a goroutine of its own.
-func (a *Agent) call(id uint64, make func(context.Context, *lwa.Client, *answered) error) {
+func (a *Agent) call(id uint64, ask func(context.Context, *lwa.Client, *answered) error) {
 	ctx, stop := context.WithCancel(context.Background()) // the end waits for some calls, so not Run's
 	a.calls[id] = stop
 	client := *a.client
 	ans := answered{call: id, sent: a.cfg.Uptime()}
 	go func() {
 		defer stop()
-		err := make(ctx, &client, &ans)
+		err := ask(ctx, &client, &ans)
 		date := ans.token.Date
 		if date.IsZero() {
 			date = ans.pair.Date
@@ -109,7 +109,7 @@ func asError(err error) *lwa.Error {
 }
 
 func (a *Agent) reply(e reply) {
-	a.publish() // who gets the reply and then looks must see what it told of
+	a.publish() // first: who gets the reply may look at the status at once
 	if to := a.waiting[e.question]; to != nil {
 		delete(a.waiting, e.question)
 		to <- replied{e.outcome, e.problem, e.wait, a.m.access}
@@ -118,7 +118,7 @@ func (a *Agent) reply(e reply) {
 
 func (a *Agent) take(e take) event {
 	if err := e.file.take(e.result); err != nil {
-		return taken{refusal{e.file.path(), err.Error(), "check who owns the directory, and its mode"}}
+		return taken{refusal{e.file.path(), err.Error(), "let the group " + ownGroup() + " write to that directory: chgrp and chmod g+rwx, as root"}}
 	}
 	return taken{}
 }

@@ -47,10 +47,10 @@ func TestMissingDirectoryIsToldWithTheCommandThatMakesIt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "it's", "spool")
 	in := startInbox(t, dir+"/")
 	r := await(t, in, "trouble", troubles("does not exist"))
-	if want := "install -d -m 3770 -o "; !strings.HasPrefix(r.Trouble.Hint, want) || !strings.HasSuffix(r.Trouble.Hint, `it'\''s/spool'`) {
+	if want := "run as root: install -d -m 3770 -o "; !strings.HasPrefix(r.Trouble.Hint, want) || !strings.HasSuffix(r.Trouble.Hint, `it'\''s/spool'`) {
 		t.Errorf("hint %q, want %s… with the path quoted for a shell", r.Trouble.Hint, want)
 	}
-	if got, want := missingDirHint(packagedSpool, unix.ENOENT), "systemd-tmpfiles --create"; got != want {
+	if got, want := missingDirHint(packagedSpool, unix.ENOENT), "run as root: systemd-tmpfiles --create"; got != want {
 		t.Errorf("hint for the package's own directory %q, want %q", got, want)
 	}
 }

@@ -202,8 +202,8 @@ func TestWatcherThatFailsIsMadeAnew(t *testing.T) {
 	}
 }
 
-// inNamespace runs the test again in a user and mount namespace of its own,
-// where it may mount and set limits, and reports whether this is that run.
+// inNamespace runs the test again in user, mount and network namespaces of its own,
+// where it may mount, set limits and bring a network up, and reports whether this is that run.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	const mark = "LWA_AGENT_TEST_IN_NAMESPACE"
@@ -215,7 +215,7 @@ func inNamespace(t *testing.T) bool {
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), mark+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
 	}

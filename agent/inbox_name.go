@@ -74,11 +74,11 @@ func missingDirHint(dir string, err error) string {
 	group, word := shellWord(ownGroup()), shellWord(dir)
 	switch {
 	case dir == packagedSpool:
-		return "systemd-tmpfiles --create"
+		return "run as root: systemd-tmpfiles --create"
 	case errors.Is(err, unix.ENOENT):
-		return fmt.Sprintf("install -d -m 3770 -o %s -g %s %s", shellWord(ownUser()), group, word)
+		return fmt.Sprintf("run as root: install -d -m 3770 -o %s -g %s %s", shellWord(ownUser()), group, word)
 	case errors.Is(err, unix.EACCES):
-		return fmt.Sprintf("chgrp %s %s && chmod g+rwx %[2]s", group, word)
+		return fmt.Sprintf("run as root: chgrp %s %s && chmod g+rwx %[2]s", group, word)
 	default:
 		return "correct [inbox] paths in the configuration, or mend " + printablePath(dir)
 	}

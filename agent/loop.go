@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -91,8 +90,11 @@ func (a *Agent) close() error {
 	if a.tokenSock != nil {
 		a.tokenSock.close()
 	}
-	for _, s := range slices.Backward(a.sockets) { // the lock last: until then the names are ours to remove
+	for _, s := range a.servers {
 		s.close()
+	}
+	if a.runtimeLock != nil { // the last: once it is free, another agent may make sockets of these names
+		a.runtimeLock.Close()
 	}
 	return a.store.close()
 }
@@ -122,7 +124,7 @@ func (a *Agent) inboxReported(r inboxReport) {
 	if len(r.Refusals) > 0 {
 		checked.refused = r.Refusals[0]
 		if more := len(r.Refusals) - 1; more > 0 {
-			checked.refused.Message += fmt.Sprintf(" (and %d more files)", more)
+			checked.refused.Message += fmt.Sprintf(" (and %d more like it)", more)
 		}
 	}
 	a.handle(checked)

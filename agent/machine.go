@@ -48,26 +48,27 @@ type machine struct {
 
 	rec      record // as on disk, but for unsaved
 	saving   func(problem string)
-	unsaved  bool     // rec holds a link or a token that could not be saved
-	resave   schedule // of unsaved
-	unstored schedule // when to try again after an offer could not be saved
+	unsaved  bool          // rec holds a link or a token that could not be saved
+	resave   time.Duration // with unsaved: when to try again
+	offerDue time.Duration // when to make an offer at the earliest
 
 	calls    uint64 // numbers the calls
 	stopping bool   // nothing is started any more
 	inCall   call
 
-	access  access
-	refresh schedule
-	refused time.Duration // when a program's word last made us refresh; -1 never
-	spurned bool          // a program says the API refuses the access token
-	revival int           // tries made with a revoked link
-	account schedule      // asking whose account it is
-	spread  bool          // the first refresh waits so that a fleet does not ask at once
-	renewed time.Duration // when the last refresh started
-	asks    []ask
+	// All times are uptimes; a negative one at the start means long ago.
+	access       access
+	refresh      schedule
+	lastReport   time.Duration // when a program's word last made us refresh; -1 never
+	reported     bool          // a program says the API refuses the access token
+	revivalTries int           // tries made with a revoked link
+	account      schedule      // asking whose account it is
+	spreading    bool          // the first refresh waits so that a fleet does not ask at once
+	renewed      time.Duration // when the last refresh started
+	asks         []ask
 
 	lastNetwork time.Duration
-	poked       time.Duration // when somebody last said that they are here
+	lastAttend  time.Duration // when somebody last said that they are here
 
 	code heldCode
 	sent []time.Duration // when the last codes were sent
@@ -108,8 +109,8 @@ const (
 func newMachine(set settings, rec record, kept access, trouble string, now time.Duration, epoch time.Time, rng *rand.Rand) *machine {
 	m := &machine{
 		set: set, rng: rng, now: now, epoch: epoch, rec: rec,
-		resave: idle(), unstored: at(now), refresh: idle(), account: idle(), prove: idle(), newPair: at(now),
-		ticked: now - tickIdle, refused: -1, renewed: -refreshGap, lastNetwork: -networkEvery, poked: -attendEvery, seen: now,
+		offerDue: now, refresh: idle(), account: idle(), prove: idle(), newPair: at(now),
+		ticked: now - tickIdle, lastReport: -1, renewed: -refreshGap, lastNetwork: -networkEvery, lastAttend: -attendEvery, seen: now,
 	}
 	if trouble != "" {
 		m.raise(sourceDamage, "store_damaged", trouble, "if the device is not linked now, link it again")
@@ -136,7 +137,7 @@ func (m *machine) firstWait() time.Duration {
 	if m.now > sinceBoot {
 		return 0
 	}
-	m.spread = true
+	m.spreading = true
 	return upTo(m.set.bootSpread, m.rng)
 }
 
@@ -203,11 +204,11 @@ func (m *machine) plan() {
 // codes for an older offer must not wait for a new one.
 func (m *machine) planSave() {
 	switch {
-	case m.unsaved && m.due(m.resave):
+	case m.unsaved && m.now >= m.resave:
 		m.save(m.rec, m.resaved)
 	case m.code.isReady(m.now) && !m.code.recorded && m.inCall.id == 0:
 		m.recordCode()
-	case m.due(m.unstored):
+	case m.now >= m.offerDue:
 		m.planOffer()
 	}
 }
@@ -253,7 +254,9 @@ func (m *machine) dropCall(kinds ...callKind) {
 }
 
 func (m *machine) answered(ev answered) {
-	if ev.dated {
+	// A Date header has whole seconds and the answer takes some: a second of
+	// change is no news.
+	if d := ev.skew - m.clock.SkewSeconds; ev.dated && (d < -1 || d > 1) {
 		m.clock.SkewSeconds = ev.skew
 	}
 	if ev.call != m.inCall.id {
@@ -284,6 +287,20 @@ func (m *machine) save(next record, then func(problem string)) {
 	m.do(save{record: next})
 }
 
+// saveFor saves for somebody who asked: what cannot be saved is not done.
+func (m *machine) saveFor(question uint64, s save, then func()) {
+	m.saving = func(problem string) {
+		if problem != "" {
+			m.do(reply{question: question, outcome: notSaved, problem: m.problems[sourceStore]})
+			return
+		}
+		m.rec = s.record
+		then()
+		m.do(reply{question: question, outcome: done})
+	}
+	m.do(s)
+}
+
 func (m *machine) saved(ev saved) {
 	then := m.saving
 	m.saving = nil
@@ -300,16 +317,8 @@ func (m *machine) saved(ev saved) {
 // and a link in memory is better than none. The status says that a power cut
 // would lose it, and the save is repeated.
 func (m *machine) adopt(next record, problem string) {
-	m.rec = next
-	if problem == "" {
-		m.unsaved = false
-		return
-	}
-	if !m.unsaved {
-		m.resave = schedule{}
-	}
-	m.unsaved = true
-	m.resave = m.resave.failed(m.now, &lwa.Error{}, 0, m.rng)
+	m.rec, m.unsaved = next, problem != ""
+	m.resave = m.now + storeRetry
 }
 
 func (m *machine) resaved(problem string) {
@@ -331,8 +340,8 @@ func (m *machine) deadline() time.Duration {
 		}
 	}
 	free := m.inCall.id == 0
-	consider(m.unsaved, m.resave.due)
-	consider(m.offering() && m.unstored.due > m.now, m.unstored.due)
+	consider(m.unsaved, m.resave)
+	consider(m.offering() && m.offerDue > m.now, m.offerDue)
 	consider(free && m.code.isHeld(), m.code.due)
 	consider(free && m.candidate(), m.prove.due)
 	consider(free && (m.linked() || m.revoked()), m.refresh.due)

@@ -30,7 +30,7 @@ func (m *machine) tokenAsked(ev tokenAsked) {
 }
 
 func (m *machine) satisfies(minValid time.Duration) bool {
-	return m.access.enough(m.now, minValid) && !m.spurned
+	return m.access.enough(m.now, minValid) && !m.reported
 }
 
 // wantRefresh makes the next refresh due because somebody waits for it, but
@@ -39,9 +39,9 @@ func (m *machine) satisfies(minValid time.Duration) bool {
 func (m *machine) wantRefresh() {
 	switch {
 	case m.refresh.waiting:
-	case m.spread:
+	case m.spreading:
 		m.refresh.due = min(m.refresh.due, m.now+upTo(m.set.bootSpread/60, m.rng))
-		m.spread = false // shortened once
+		m.spreading = false // shortened once
 	default:
 		m.refresh.due = min(m.refresh.due, max(m.now, m.renewed+refreshGap))
 	}
@@ -77,17 +77,17 @@ func (m *machine) settleAsks() {
 // young that is: revocation shows there first.
 func (m *machine) tokenRefused(ev tokenRefused) {
 	defer func() { m.do(reply{question: ev.question, outcome: done}) }()
-	if !m.linked() || m.access.Token.IsZero() || ev.token != m.access.Token || m.spurned {
+	if !m.linked() || m.access.Token.IsZero() || ev.token != m.access.Token || m.reported {
 		return
 	}
 	if m.refresh.waiting {
 		return // no better one is to be had, so this one still goes out at once
 	}
-	if m.refused >= 0 && m.now-m.refused < refusedEvery {
+	if m.lastReport >= 0 && m.now-m.lastReport < refusedEvery {
 		return
 	}
-	m.refused = m.now
-	m.spurned = true
+	m.lastReport = m.now
+	m.reported = true
 	m.refresh.due = m.now
 }
 
@@ -140,7 +140,7 @@ func (m *machine) use(t lwa.Token, sent time.Duration) {
 	}
 	m.access = access{Token: t.Access, Expires: sent + t.Life, Life: t.Life, Scopes: scopes}
 	m.refresh = at(max(sent+m.renewal(t.Life), m.renewed+refreshGap))
-	m.spurned, m.spread = false, false
+	m.reported, m.spreading = false, false
 	m.clear(sourceRefresh)
 	m.do(keepAccess{m.access})
 }
@@ -148,7 +148,7 @@ func (m *machine) use(t lwa.Token, sent time.Duration) {
 // withdraw forgets the access token: it is no longer this account's.
 func (m *machine) withdraw() {
 	m.access = access{}
-	m.spurned = false
+	m.reported = false
 	m.account = idle()
 	m.do(keepAccess{})
 }

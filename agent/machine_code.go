@@ -81,7 +81,7 @@ func (m *machine) codeDropped(o droppedCode) Problem {
 	}
 	v := m.judge(o.Drop)
 	switch {
-	case v.outcome == done && m.problems[sourceStore].Code != "" && m.now < m.unstored.due:
+	case v.outcome == done && m.problems[sourceStore].Code != "" && m.now < m.offerDue:
 		return m.problems[sourceStore] // its turn comes when the disk is tried again
 	case v.outcome == done:
 		m.hold(o.Drop, heldCode{file: o.File})
@@ -110,14 +110,14 @@ func (m *machine) tryConfigCode() {
 	}
 	drop, err := lwa.ParseDrop([]byte(m.set.code.Reveal()))
 	if err != nil {
-		m.raise(sourceConfig, "config", "code in the configuration: "+err.Error(), "paste the whole address that the browser ended on")
+		m.raise(sourceConfigCode, "config", "code in the configuration: "+err.Error(), "paste the whole address that the browser ended on")
 		return
 	}
 	if v := m.judge(drop); v.outcome == done {
 		m.hold(drop, heldCode{config: m.set.code.Hash()})
 	} else if v.outcome == bad && v.problem.Code != "tried" {
 		v.problem.Message = "code in the configuration: " + v.problem.Message
-		m.raiseProblem(sourceConfig, v.problem)
+		m.raiseProblem(sourceConfigCode, v.problem)
 	}
 }
 
@@ -144,6 +144,8 @@ func (m *machine) judge(d lwa.Drop) verdict {
 		return refuse(conflict, true, "busy", "another code is being tried", "wait a moment and try again")
 	case m.tooManyCodes():
 		return refuse(tooMany, true, "too_many_codes", "too many codes in ten minutes", "wait a few minutes, then scan the QR code again")
+	case attempt.State == "" && m.problems[sourceStore].Code != "":
+		return verdict{notSaved, m.problems[sourceStore], true}
 	case attempt.State == "":
 		return refuse(conflict, true, "not_ready", "the link is not ready yet", "wait a moment and try again")
 	}
@@ -154,7 +156,7 @@ func (m *machine) judge(d lwa.Drop) verdict {
 func refusalAtAmazon(d lwa.Drop) string {
 	switch {
 	case d.Error == "access_denied":
-		return "the sign-in was refused: somebody pressed Cancel"
+		return "the person who signed in pressed Cancel"
 	case d.ErrorDescription != "":
 		return fmt.Sprintf("Amazon refused the sign-in: %s (%s)", d.Error, d.ErrorDescription)
 	default:
@@ -190,7 +192,7 @@ func (m *machine) hold(d lwa.Drop, h heldCode) {
 	}
 	m.code = h
 	if m.inCall.id != 0 || h.due > m.now {
-		m.replyTaken(done, Problem{}) // its turn comes; nobody waits that long
+		m.replyTaken(done, Problem{}) // now: another call or the rate limit may hold it for longer than a client waits
 	}
 }
 
@@ -214,7 +216,7 @@ func (m *machine) recordCode() {
 		if problem != "" {
 			m.replyTaken(notSaved, m.problems[sourceStore])
 			m.code = heldCode{} // its file is offered again
-			m.unstored = at(m.now + storeRetry)
+			m.offerDue = m.now + storeRetry
 			return
 		}
 		m.rec = next
@@ -254,6 +256,7 @@ func (m *machine) exchanged(ev answered) {
 // a restart before the next try must not count it as used.
 func (m *machine) tryCodeAgain(err *lwa.Error) {
 	m.raiseError(sourceLink, err)
+	m.sent = m.sent[:len(m.sent)-1] // or an outage would use up the codes that a person may try
 	m.code.recorded = false
 	m.code.failures++
 	m.code.due = m.now + max(backoffBase, upTo(backoffBase<<min(m.code.failures, 5), m.rng))
@@ -282,10 +285,11 @@ func (m *machine) codeSpent(err *lwa.Error) {
 	}
 	m.takeFile(m.code.file, result)
 	m.do(note{"code not accepted", err.Code})
+	attempt := m.code.attempt
 	m.code = heldCode{}
-	if err.Kind == lwa.Spent {
+	if err.Kind == lwa.Spent && attempt == m.rec.Attempts[0] { // a code of the one before says nothing about what is shown now
 		m.rec.Attempts[0], m.rec.Attempts[1] = lwa.Attempt{}, m.rec.Attempts[0]
-		m.unstored = at(m.now)
+		m.offerDue = m.now
 	}
 }
 

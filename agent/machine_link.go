@@ -34,7 +34,7 @@ func (m *machine) planOffer() {
 	}
 	m.save(next, func(problem string) {
 		if problem != "" {
-			m.unstored = at(m.now + storeRetry)
+			m.offerDue = m.now + storeRetry
 			return
 		}
 		m.rec = next
@@ -53,15 +53,9 @@ func (m *machine) relinkAsked(ev relinkAsked) {
 	next.Candidate = link{} // what it waits for, a new link does not need
 	next.Attempts[0], next.Attempts[1] = lwa.Attempt{}, m.rec.Attempts[0]
 	next.Pair = pair{}
-	m.save(next, func(problem string) {
-		if problem != "" {
-			m.do(reply{question: ev.question, outcome: notSaved, problem: m.problems[sourceStore]})
-			return
-		}
-		m.rec = next
+	m.saveFor(ev.question, save{record: next}, func() {
 		m.dropCall(callProve)
 		m.startOffer()
-		m.do(reply{question: ev.question, outcome: done})
 	})
 }
 
@@ -72,27 +66,17 @@ func (m *machine) relinkCanceled(ev relinkCanceled) {
 		m.do(reply{question: ev.question, outcome: conflict, problem: Problem{Code: "not_linked", Message: "the device is not linked, so there is no relink to end"}})
 		return
 	}
-	m.save(next, func(problem string) {
-		if problem != "" {
-			m.do(reply{question: ev.question, outcome: notSaved, problem: m.problems[sourceStore]})
-			return
-		}
-		m.rec = next
+	m.saveFor(ev.question, save{record: next}, func() {
 		m.dropCode("the new link was called off")
 		m.endOffer()
 		m.clear(sourceLink)
-		m.do(reply{question: ev.question, outcome: done})
 	})
 }
 
 func (m *machine) unlinkAsked(ev unlinkAsked) {
 	next := record{Codes: m.rec.Codes, ConfigCode: m.rec.ConfigCode}
-	m.saving = func(problem string) {
-		if problem != "" {
-			m.do(reply{question: ev.question, outcome: notSaved, problem: m.problems[sourceStore]})
-			return
-		}
-		m.rec, m.unsaved = next, false
+	m.saveFor(ev.question, save{record: next, forget: true}, func() {
+		m.unsaved = false
 		m.dropCall(callRefresh, callProfile, callExchange)
 		m.dropCode("the device was unlinked meanwhile")
 		m.endOffer()
@@ -104,9 +88,7 @@ func (m *machine) unlinkAsked(ev unlinkAsked) {
 		m.unlinkReason = "unlinked on the device"
 		m.startOffer()
 		m.do(note{"unlinked on the device", ""})
-		m.do(reply{question: ev.question, outcome: done})
-	}
-	m.do(save{record: next, forget: true})
+	})
 }
 
 // startOffer makes the first attempt or pair of an offer due now.
@@ -114,7 +96,7 @@ func (m *machine) startOffer() {
 	m.dropCall(callMake, callPoll)
 	m.pair = livePair{}
 	m.seen = m.now
-	m.unstored, m.newPair = at(m.now), at(m.now)
+	m.offerDue, m.newPair = m.now, at(m.now)
 }
 
 // dropCode forgets a code that was not sent. One that was sent is spent.
@@ -133,10 +115,10 @@ func (m *machine) dropCode(why string) {
 // failure is tried at once, for they may just have mended it.
 func (m *machine) attend() {
 	m.seen = m.now
-	if m.now-m.poked < attendEvery {
+	if m.now-m.lastAttend < attendEvery {
 		return
 	}
-	m.poked = m.now
+	m.lastAttend = m.now
 	if m.offersPair() && !m.pair.isLive() {
 		m.newPair = m.newPair.attended(m.now)
 	}
@@ -151,6 +133,7 @@ func (m *machine) configured(ev configured) {
 	was, fit := m.set, m.linked()
 	m.set = ev.settings
 	m.clear(sourceConfig)
+	m.clear(sourceConfigCode)
 	m.do(note{"configuration taken over", ""})
 	otherClient := was.client.ID != m.set.client.ID || was.client.Endpoints != m.set.client.Endpoints
 	if otherClient {
@@ -160,18 +143,20 @@ func (m *machine) configured(ev configured) {
 	if !m.fits(m.rec.Link) {
 		m.dropCall(callRefresh, callProfile)
 		m.refresh = idle()
+		m.clear(sourceRefresh)
 	}
 	if fit && !m.linked() {
 		m.withdraw()
 	}
 	if otherClient || was.method != m.set.method || was.pairKey() != m.set.pairKey() {
+		m.clear(sourceLink)
 		m.startOffer()
 	}
 	if !fit && m.linked() {
 		m.endOffer()
 	}
 	// What the old configuration made fail may work now.
-	m.unstored = at(m.now)
+	m.offerDue = m.now
 	if (m.linked() || m.revoked()) && (m.access.left(m.now) == 0 || m.refresh.waiting) {
 		m.refresh = at(m.now)
 	}

@@ -61,7 +61,7 @@ func (m *machine) made(ev answered) {
 	next.Pair = p
 	m.save(next, func(problem string) {
 		if problem != "" {
-			m.newPair = at(m.now + storeRetry) // not shown: its tokens could not be kept
+			m.newPair = m.newPair.failed(m.now, &lwa.Error{}, 0, m.rng) // not shown: its tokens could not be kept
 			return
 		}
 		m.rec = next

@@ -215,3 +215,39 @@ func TestRelinkByCodeKeepsTheOldLinkUntilTheProof(t *testing.T) {
 		t.Error("the proven link is not in use")
 	}
 }
+
+func TestPairsThatCannotBeKeptAreNotAskedForAllDay(t *testing.T) {
+	w := newWorld(t, testSettings(MethodCBL), record{}, bootUp)
+	w.full = true
+	for end := w.now + 24*hour; w.now < end; w.pass(time.Second) {
+		if w.m.inCall.id != 0 {
+			w.answer(answered{pair: testPair("one")})
+		}
+	}
+	if n := count[createPair](w); n > 400 {
+		t.Errorf("%d code pairs in a day that nobody could see", n)
+	}
+}
+
+func TestSomebodyHereDoesNotOverruleTheServer(t *testing.T) {
+	w := newWorld(t, testSettings(MethodCBL), record{}, bootUp)
+	w.answer(answered{err: &lwa.Error{Kind: lwa.Passing, Code: "server", RetryAfter: time.Hour}})
+	due := w.m.newPair.due
+	w.pass(attendEvery)
+	w.do(attended{})
+	if w.m.newPair.due != due {
+		t.Errorf("a pair in %v, want %v as the server asked", w.m.newPair.due-w.now, due-w.now)
+	}
+
+	w = newWorld(t, testSettings(MethodCBL), record{}, bootUp)
+	w.pass(attendEvery)
+	for range 100 {
+		if w.m.inCall.id != 0 {
+			w.answer(answered{err: errUnsent})
+		}
+		w.do(attended{})
+	}
+	if n := count[createPair](w); n > 3 {
+		t.Errorf("%d requests because a program said a hundred times in a moment that somebody is here", n)
+	}
+}

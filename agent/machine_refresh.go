@@ -47,7 +47,9 @@ func (m *machine) refreshed(ev answered) {
 		m.use(ev.token, ev.sent)
 		if revived {
 			m.do(note{"linked again: the refusal was a mistake", ""})
-			m.endPairs()
+			if !m.rec.Relinking {
+				m.endPairs()
+			}
 		}
 	}
 	if next.Link == m.rec.Link && !m.unsaved {
@@ -58,8 +60,8 @@ func (m *machine) refreshed(ev answered) {
 }
 
 func (m *machine) refreshFailed(err *lwa.Error) {
-	m.spurned = false // nothing better is to be had
-	m.spread = false
+	m.reported = false // nothing better is to be had
+	m.spreading = false
 	if m.rec.Link.Revoked {
 		m.revivalFailed(err)
 		return
@@ -70,7 +72,7 @@ func (m *machine) refreshFailed(err *lwa.Error) {
 		m.save(next, func(problem string) {
 			m.adopt(next, problem)
 			m.withdraw()
-			m.revival = 0
+			m.revivalTries = 0
 			m.refresh = at(m.now + revivals[0])
 			m.raiseError(sourceRefresh, err)
 			m.do(note{"unlinked: removed in the Amazon account", ""})
@@ -93,10 +95,10 @@ func (m *machine) revivalFailed(err *lwa.Error) {
 		m.refresh = m.refresh.failed(m.now, err, 0, m.rng)
 		return
 	}
-	m.revival++
+	m.revivalTries++
 	m.refresh = idle()
-	if m.revival < len(revivals) {
-		m.refresh = at(m.now + revivals[m.revival])
+	if m.revivalTries < len(revivals) {
+		m.refresh = at(m.now + revivals[m.revivalTries])
 	}
 }
 
@@ -140,7 +142,7 @@ func (m *machine) finishLink(l link, t lwa.Token, sent time.Duration, settle fun
 		settle(problem)
 		m.clear(sourceLink)
 		m.clear(sourceDamage)
-		m.clear(sourceInbox)
+		m.clear(sourceConfigCode)
 		m.unlinkReason = ""
 		m.endOffer()
 		m.use(t, sent)

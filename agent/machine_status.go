@@ -12,7 +12,8 @@ import (
 type source uint8
 
 const (
-	sourceConfig source = iota
+	sourceConfig     source = iota
+	sourceConfigCode        // code = in it
 	sourceStore
 	sourceDamage // what was found on the disk at the start
 	sourceLink
@@ -60,7 +61,7 @@ func (m *machine) accessKept(ev accessKept) {
 		return
 	}
 	m.raise(sourceTokenFile, "token_file", "the access token cannot be left for other programs: "+ev.problem,
-		"give a path that the agent may write to; outside of /run/lwa-agent its unit needs ReadWritePaths=")
+		"use a path below /run/lwa-agent, or allow another with ReadWritePaths= (systemctl edit lwa-agent)")
 }
 
 // lastError is the newest problem that is not mended.
@@ -137,7 +138,7 @@ func (m *machine) status() Status {
 			s.ExpiresAt = m.time(m.access.Expires)
 		}
 		if m.refresh.due != never {
-			s.NextRefresh = m.time(max(m.refresh.due, m.now))
+			s.NextRefresh = m.time(m.refresh.due) // past while it is under way: a time that moves is news to everybody
 		}
 	}
 	if m.offering() && m.set.method == MethodCode && !m.code.isHeld() && m.rec.Attempts[0].State != "" {

@@ -21,6 +21,7 @@ type world struct {
 	effects []effect
 	replies map[uint64]reply
 	asked   uint64
+	open    uint64 // the call in flight
 }
 
 const (
@@ -92,9 +93,24 @@ func testPair(name string) lwa.Pair {
 // do gives an event and everything that follows from saves.
 func (w *world) do(ev event) {
 	w.t.Helper()
+	if ev, is := ev.(answered); is && ev.call == w.open {
+		w.open = 0
+	}
 	for i, es := 0, w.m.step(w.now, ev); i < len(es); i++ {
 		w.effects = append(w.effects, es[i])
 		switch e := es[i].(type) {
+		case exchange:
+			w.called(e.call)
+		case refresh:
+			w.called(e.call)
+		case createPair:
+			w.called(e.call)
+		case poll:
+			w.called(e.call)
+		case profile:
+			w.called(e.call)
+		case cancel:
+			w.open = 0
 		case save:
 			if i != len(es)-1 {
 				w.t.Fatalf("effects %v follow a save: they would be carried out before its outcome is known", es[i+1:])
@@ -116,6 +132,14 @@ func (w *world) do(ev event) {
 			w.replies[e.question] = e
 		}
 	}
+}
+
+func (w *world) called(id uint64) {
+	w.t.Helper()
+	if w.open != 0 {
+		w.t.Fatalf("call %d began while call %d is in flight: two refreshes at once lose a rotated token", id, w.open)
+	}
+	w.open = id
 }
 
 // pass lets time pass, waking the machine whenever it wants to be woken.

@@ -11,11 +11,11 @@ import (
 
 // view is what the loop has told the world; it never changes.
 type view struct {
-	status  Status
-	json    []byte // of status, on a line
-	access  access
-	spurned bool          // access is known to be bad
-	next    chan struct{} // closed when there is a newer view
+	status   Status
+	json     []byte // of status, on a line
+	access   access
+	reported bool          // access is known to be bad
+	next     chan struct{} // closed when there is a newer view
 }
 
 // question is an event that wants a reply.
@@ -34,7 +34,7 @@ type replied struct {
 
 // publish makes the new view known if anything in it is new.
 func (a *Agent) publish() {
-	v := &view{status: a.m.status(), access: a.m.access, spurned: a.m.spurned, next: make(chan struct{})}
+	v := &view{status: a.m.status(), access: a.m.access, reported: a.m.reported, next: make(chan struct{})}
 	v.status.Version = a.cfg.Version
 	v.status.Displays = a.allDisplays()
 	if v.status.AuthorizeURL != "" {
@@ -42,7 +42,7 @@ func (a *Agent) publish() {
 	}
 	v.json = line(v.status)
 	old := a.view.Load()
-	if old != nil && bytes.Equal(old.json, v.json) && old.access == v.access && old.spurned == v.spurned {
+	if old != nil && bytes.Equal(old.json, v.json) && old.access == v.access && old.reported == v.reported {
 		return
 	}
 	a.view.Store(v)

@@ -72,9 +72,6 @@ func (r record) withCode(hash string) record {
 
 func (r record) withoutCode(hash string) record {
 	r.Codes = slices.DeleteFunc(slices.Clone(r.Codes), func(h string) bool { return h == hash })
-	if r.ConfigCode == hash {
-		r.ConfigCode = ""
-	}
 	return r
 }
 

@@ -29,17 +29,12 @@ func (a *Agent) prepareRuntimeDir() error {
 	if err != nil {
 		return fmt.Errorf("runtime directory: %w", err)
 	}
-	a.sockets = append(a.sockets, lockedDir{dir}) // or a second agent would take the sockets over
+	a.runtimeLock = dir
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return errors.Join(fmt.Errorf("runtime directory %s: %w; give each its own runtime_dir", a.cfg.RuntimeDir, errLocked), dir.Close())
 	}
 	return ignoreMissing(os.Remove(filepath.Join(a.cfg.RuntimeDir, tokenSockName)))
 }
-
-// lockedDir holds the lock on the runtime directory for life.
-type lockedDir struct{ *os.File }
-
-func (d lockedDir) close() { d.Close() }
 
 // TokenFile is a file in which other programs find the access token.
 type TokenFile struct {

@@ -28,8 +28,6 @@ const (
 	maxBody      = 8 << 10 // bytes; a code or an address has at most 4,096
 )
 
-type closer interface{ close() }
-
 // listen opens the sockets. It comes after the lock on the state directory, so
 // a second agent never takes the first one's sockets away.
 func (a *Agent) listen() error {
@@ -83,7 +81,7 @@ func (a *Agent) serve(name string, gid, connections int, handler http.Handler) e
 	} else {
 		server.IdleTimeout = time.Minute
 	}
-	a.sockets = append(a.sockets, httpSocket{server, l})
+	a.servers = append(a.servers, httpSocket{server, l})
 	go func() { _ = server.Serve(l) }() // ends with close
 	return nil
 }
@@ -107,7 +105,7 @@ func (s httpSocket) close() {
 // pointer: neither the network nor a thousand clients hold it up.
 func (a *Agent) goodToken(ctx context.Context, minValid, patience time.Duration) (access, replied, error) {
 	v := a.view.Load()
-	if v.access.enough(a.cfg.Uptime(), minValid) && !v.spurned {
+	if v.access.enough(a.cfg.Uptime(), minValid) && !v.reported {
 		return v.access, replied{}, nil
 	}
 	r, err := a.ask(ctx, func(id uint64) event { return tokenAsked{id, minValid, patience} })

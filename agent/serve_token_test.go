@@ -93,6 +93,21 @@ func TestReportedTokenIsRefreshedOnce(t *testing.T) {
 	}
 }
 
+func TestReportedTokenIsAllThereIsInAnOutage(t *testing.T) {
+	s := serveAgent(t, nil)
+	s.link()
+	token := s.do("GET", "/token", "").str("access_token")
+	s.sim.Fail(lwatest.Busy(503, 0), -1, lwatest.Refresh)
+	s.want(s.do("POST", "/refused", token), 202, "a report")
+	s.await("the refresh failed", func(st Status) bool { return st.LastError != nil })
+	for range 3 {
+		began := time.Now()
+		if a := s.want(s.do("GET", "/token", ""), 200, "in the outage"); a.str("access_token") != token || time.Since(began) > askPatience/2 {
+			t.Errorf("after %v: %s; want the cached token at once, since no better one is to be had", time.Since(began), a.text)
+		}
+	}
+}
+
 func (s *served) readCredential() (string, error) {
 	c, err := net.Dial("unix", s.path(tokenSockName))
 	if err != nil {
@@ -144,10 +159,14 @@ func TestRestartOfTheAgentAsksAmazonNothing(t *testing.T) {
 
 	// What is not of this boot and of this link is not believed.
 	for name, change := range map[string]func(text string) string{
-		"another boot": func(text string) string { return strings.Replace(text, "boot-1", "boot-2", 1) },
-		"another link": func(text string) string { return strings.Replace(text, `"link":"`, `"link":"0`, 1) },
-		"damaged":      func(text string) string { return text[:len(text)/2] },
-		"empty":        func(string) string { return "" },
+		"another boot":  func(text string) string { return strings.Replace(text, "boot-1", "boot-2", 1) },
+		"another link":  func(text string) string { return strings.Replace(text, `"link":"`, `"link":"0`, 1) },
+		"good for days": func(text string) string { return strings.Replace(text, `"life_ns":`, `"life_ns":9`, 1) },
+		"not sent yet": func(text string) string {
+			return strings.Replace(text, `"expires_uptime_ns":`, `"expires_uptime_ns":9`, 1)
+		},
+		"damaged": func(text string) string { return text[:len(text)/2] },
+		"empty":   func(string) string { return "" },
 	} {
 		s.stop()
 		text, err := os.ReadFile(s.path(accessName))

@@ -154,14 +154,14 @@ func (s *store) forget(r record) error {
 	return s.save(r)
 }
 
-func (s *store) replace(name string, text []byte, keepPrevious bool) error {
+func (s *store) replace(name string, text []byte, keepOld bool) error {
 	path := filepath.Join(s.dir, name)
 	tmp := path + ".tmp"
 	if err := writeSynced(tmp, text); err != nil {
 		_ = os.Remove(tmp) // room for the next try
 		return err
 	}
-	if keepPrevious {
+	if keepOld {
 		if err := s.keepPrevious(name); err != nil {
 			return err
 		}
