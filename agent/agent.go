@@ -61,7 +61,8 @@ type Agent struct {
 	questions   uint64
 	waiting     map[uint64]chan<- replied
 	displays    map[uint64][]Display // by the connection that reported them
-	tokenSock   *tokenSocket         // nil while not linked
+	loopback    *Loopback
+	tokenSock   *tokenSocket // nil while not linked
 	servers     []httpSocket
 	runtimeLock *os.File // held for life, or a second agent would take the sockets over
 
@@ -104,6 +105,10 @@ func New(cfg Config) (*Agent, error) {
 	now := cfg.Uptime()
 	seed := rand.NewPCG(rand.Uint64(), rand.Uint64())
 	a.m = newMachine(a.settings(), rec, a.loadAccess(rec.Link), why, now, bootTime(now), rand.New(seed))
+	if err := st.writable(); err != nil {
+		cfg.Log.Warn("state directory cannot be written", "error", err)
+		a.m.raise(sourceStore, "store", "the state directory cannot be written: "+err.Error(), storeHint)
+	}
 	a.handle(a.keepAccess(a.m.access)) // what a killed agent left in token files may be of a link that is gone
 	a.publish()
 	if cfg.RuntimeDir != "" {

@@ -81,6 +81,12 @@ type (
 	// stopping: the agent ends; what is in flight may end before it.
 	stopping struct{}
 
+	// pageMoved: the link page is at another address, at none, or in trouble.
+	pageMoved struct {
+		address string
+		trouble Problem
+	}
+
 	// configured: the configuration was read again.
 	configured struct{ settings settings }
 	// configBroken: the configuration changed and is wrong; the old one stays.
@@ -102,6 +108,7 @@ func (unlinkAsked) isEvent()    {}
 func (attended) isEvent()       {}
 func (networkChanged) isEvent() {}
 func (stopping) isEvent()       {}
+func (pageMoved) isEvent()      {}
 func (configured) isEvent()     {}
 func (configBroken) isEvent()   {}
 

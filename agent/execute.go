@@ -59,6 +59,8 @@ func (a *Agent) execute(e effect) event {
 	return nil
 }
 
+const storeHint = "free space on the disk or make it writable; it is tried again by itself"
+
 func (a *Agent) save(e save) event {
 	err := a.keepSerial()
 	if err == nil && e.forget {
@@ -67,7 +69,7 @@ func (a *Agent) save(e save) event {
 		err = a.store.save(e.record)
 	}
 	if err != nil {
-		hint := "free space on the disk or make it writable; it is tried again by itself"
+		hint := storeHint
 		if a.store.blocked != nil {
 			hint = "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
 		}

@@ -40,13 +40,15 @@ func TestHostileFilesAreRefusedWithAReason(t *testing.T) {
 	write(t, at("huge"), "")
 	must(t, os.Truncate(at("huge"), 1<<40))
 	write(t, at("large"), strings.Repeat("A", 4097))
+	write(t, at("open-to-all"), droppedText+"\n")
+	must(t, os.Chmod(at("open-to-all"), 0o666))
 	write(t, at("nonsense"), "a letter, perhaps\n")
 	write(t, at("page"), "<html></html>\n")
 	write(t, at("evil\x1b[2Jname"), "short")
 	want := map[string]string{
 		at("link"): "symbolic link", at("near-link"): "symbolic link", at("loop"): "symbolic link", at("broken-link"): "symbolic link",
 		at("magic-link"): "symbolic link", at("hard-link"): "hard link", at("directory"): "directory", at("fifo"): "FIFO", at("socket"): "socket",
-		at("huge"): "larger than 4 KiB", at("large"): "larger than 4 KiB", at("nonsense"): "more than one word", at("page"): "neither a code",
+		at("huge"): "larger than 4 KiB", at("large"): "larger than 4 KiB", at("open-to-all"): "everybody can write", at("nonsense"): "more than one word", at("page"): "neither a code",
 		`"` + dir + `/evil\x1b[2Jname"`: "shorter than 10",
 	}
 	if err := unix.Mknod(at("device"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))); err == nil {

@@ -107,6 +107,8 @@ func refuseKind(f found) refusal {
 		switch {
 		case f.links > 1:
 			return refusal{path, "it has a second name (a hard link), so somebody else can change it", "copy it instead: cp, not ln"}
+		case f.mode&unix.S_IWOTH != 0:
+			return refusal{path, "everybody can write to it, so anybody can have changed it", "chmod o-w " + shellWord(filepath.Join(f.file.dir, f.file.name))}
 		case f.file.size > lwa.MaxDrop:
 			return refusal{path, "it is larger than 4 KiB, so it is no code", "drop only the code, or the address that the browser shows after signing in"}
 		}

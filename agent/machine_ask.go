@@ -83,7 +83,10 @@ func (m *machine) tokenRefused(ev tokenRefused) {
 	if m.refresh.waiting {
 		return // no better one is to be had, so this one still goes out at once
 	}
-	if m.lastReport >= 0 && m.now-m.lastReport < refusedEvery {
+	if next := m.lastReport + refusedEvery; m.lastReport >= 0 && m.now < next {
+		if m.refresh.due > next { // when the minute is over; until then the token still goes out
+			m.refresh.due, m.lastReport = next, next
+		}
 		return
 	}
 	m.lastReport = m.now

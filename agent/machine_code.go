@@ -97,7 +97,7 @@ func (m *machine) codeDropped(o droppedCode) Problem {
 		if v.problem.Code != "linked" {
 			m.raiseProblem(sourceLink, v.problem)
 		}
-		m.takeFile(o.File, sentence(v.problem.Message)+" "+sentence(v.problem.Hint))
+		m.takeFile(o.File, v.problem.Sentences())
 	}
 	return Problem{}
 }
@@ -260,6 +260,7 @@ func (m *machine) tryCodeAgain(err *lwa.Error) {
 	m.code.recorded = false
 	m.code.failures++
 	m.code.due = m.now + max(backoffBase, upTo(backoffBase<<min(m.code.failures, 5), m.rng))
+	m.code.due = min(m.code.due, m.code.seen+codeLife)
 	next := m.rec.withoutCode(m.code.code.Hash())
 	if next.ConfigCode == m.code.config {
 		next.ConfigCode = ""

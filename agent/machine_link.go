@@ -27,11 +27,7 @@ func (m *machine) planOffer() {
 		m.tryConfigCode()
 		return
 	}
-	next := m.rec
-	next.Attempts[0] = lwa.NewAttempt(m.set.client.RedirectURI)
-	if old := m.rec.Attempts[0]; old.State != "" {
-		next.Attempts[1] = old
-	}
+	next := m.rec.withAttempt(lwa.NewAttempt(m.set.client.RedirectURI))
 	m.save(next, func(problem string) {
 		if problem != "" {
 			m.offerDue = m.now + storeRetry
@@ -40,6 +36,15 @@ func (m *machine) planOffer() {
 		m.rec = next
 		m.do(note{"a link is offered", ""})
 	})
+}
+
+// offerIn puts a new attempt into a record that is saved for an offer, so that
+// who asked for the offer sees it with the reply.
+func (m *machine) offerIn(r record) record {
+	if m.set.method != MethodCode {
+		return r
+	}
+	return r.withAttempt(lwa.NewAttempt(m.set.client.RedirectURI))
 }
 
 func (m *machine) relinkAsked(ev relinkAsked) {
@@ -51,9 +56,8 @@ func (m *machine) relinkAsked(ev relinkAsked) {
 	next := m.rec
 	next.Relinking = m.linked()
 	next.Candidate = link{} // what it waits for, a new link does not need
-	next.Attempts[0], next.Attempts[1] = lwa.Attempt{}, m.rec.Attempts[0]
 	next.Pair = pair{}
-	m.saveFor(ev.question, save{record: next}, func() {
+	m.saveFor(ev.question, save{record: m.offerIn(next)}, func() {
 		m.dropCall(callProve)
 		m.startOffer()
 	})
@@ -75,7 +79,7 @@ func (m *machine) relinkCanceled(ev relinkCanceled) {
 
 func (m *machine) unlinkAsked(ev unlinkAsked) {
 	next := record{Codes: m.rec.Codes, ConfigCode: m.rec.ConfigCode}
-	m.saveFor(ev.question, save{record: next, forget: true}, func() {
+	m.saveFor(ev.question, save{record: m.offerIn(next), forget: true}, func() {
 		m.unsaved = false
 		m.dropCall(callRefresh, callProfile, callExchange)
 		m.dropCode("the device was unlinked meanwhile")
@@ -166,6 +170,25 @@ func (m *machine) configured(ev configured) {
 	if m.newPair.waiting {
 		m.newPair = at(m.now)
 	}
+}
+
+func (m *machine) pageMoved(ev pageMoved) {
+	m.page = ev.address
+	if ev.trouble.Code == "" {
+		m.clear(sourcePage)
+	} else {
+		m.raiseProblem(sourcePage, ev.trouble)
+	}
+}
+
+// authorizeURL is the address that is offered. Where the redirect goes to a
+// page on the web, it tells that page where this device is.
+func (m *machine) authorizeURL() string {
+	attempt := m.rec.Attempts[0]
+	if m.page != "" && !m.set.client.RedirectsToLoopback() {
+		attempt = attempt.Toward(m.page)
+	}
+	return m.set.client.AuthorizeURL(attempt)
 }
 
 // foreign reports whether the link on disk belongs to another configuration.

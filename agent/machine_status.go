@@ -22,7 +22,8 @@ const (
 	sourceWatch   // the inbox itself
 	sourceConsume // a file that could not be removed
 	sourceTokenFile
-	sources = iota
+	sourcePage // the link page
+	sources    = iota
 )
 
 func (m *machine) raise(s source, code, message, hint string) {
@@ -142,10 +143,13 @@ func (m *machine) status() Status {
 		}
 	}
 	if m.offering() && m.set.method == MethodCode && !m.code.isHeld() && m.rec.Attempts[0].State != "" {
-		s.AuthorizeURL = m.set.client.AuthorizeURL(m.rec.Attempts[0])
+		s.AuthorizeURL, s.RedirectURI = m.authorizeURL(), m.rec.Attempts[0].RedirectURI
 	}
 	if m.offersPair() {
 		m.addPair(&s)
+	}
+	if m.offering() {
+		s.LinkPage = m.page
 	}
 	return s
 }

@@ -70,6 +70,16 @@ func (r record) withCode(hash string) record {
 	return r
 }
 
+// withAttempt returns the record with a new attempt, and the one before it
+// still accepted.
+func (r record) withAttempt(a lwa.Attempt) record {
+	if r.Attempts[0].State != "" {
+		r.Attempts[1] = r.Attempts[0]
+	}
+	r.Attempts[0] = a
+	return r
+}
+
 func (r record) withoutCode(hash string) record {
 	r.Codes = slices.DeleteFunc(slices.Clone(r.Codes), func(h string) bool { return h == hash })
 	return r

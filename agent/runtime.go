@@ -23,17 +23,21 @@ const accessName = "access.json"
 // killed left there and would be wrong now.
 func (a *Agent) prepareRuntimeDir() error {
 	if err := os.MkdirAll(a.cfg.RuntimeDir, 0o755); err != nil {
-		return fmt.Errorf("runtime directory: %w", err)
+		return runtimeError(err)
 	}
 	dir, err := os.Open(a.cfg.RuntimeDir)
 	if err != nil {
-		return fmt.Errorf("runtime directory: %w", err)
+		return runtimeError(err)
 	}
 	a.runtimeLock = dir
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return errors.Join(fmt.Errorf("runtime directory %s: %w; give each its own runtime_dir", a.cfg.RuntimeDir, errLocked), dir.Close())
 	}
 	return ignoreMissing(os.Remove(filepath.Join(a.cfg.RuntimeDir, tokenSockName)))
+}
+
+func runtimeError(err error) error {
+	return fmt.Errorf("runtime directory: %w; give it to the agent's user, or set another runtime_dir", err)
 }
 
 // TokenFile is a file in which other programs find the access token.

@@ -50,10 +50,14 @@ func (a *Agent) listen() error {
 		group = gid
 	}
 	room := connectionRoom()
-	return errors.Join(
-		a.serve(agentSockName, -1, room*3/4, programs),
-		a.serve(eventsSockName, group, room/8, displays),
-	)
+	err := a.serve(agentSockName, -1, room*3/4, programs)
+	if err == nil {
+		err = a.serve(eventsSockName, group, room/8, displays)
+	}
+	if err != nil {
+		return runtimeError(err)
+	}
+	return nil
 }
 
 func (a *Agent) handleReads(mux *http.ServeMux) {
@@ -183,11 +187,7 @@ func (a *Agent) postCode(w http.ResponseWriter, r *http.Request) {
 	}
 	drop, err := lwa.ParseDrop(body)
 	if err != nil {
-		p := Problem{Code: "not_a_code", Message: err.Error()}
-		if e, is := errors.AsType[*lwa.DropError](err); is {
-			p.Message, p.Hint = e.Message, e.Hint
-		}
-		fail(w, http.StatusBadRequest, p)
+		fail(w, http.StatusBadRequest, notACode(err))
 		return
 	}
 	a.changeBy(w, r, http.StatusAccepted, func(id uint64) event { return codePosted{id, drop} })
@@ -196,7 +196,7 @@ func (a *Agent) postCode(w http.ResponseWriter, r *http.Request) {
 // postAttend tells that a person is here, so a device that had stopped to
 // renew its code for nobody offers one now.
 func (a *Agent) postAttend(w http.ResponseWriter, _ *http.Request) {
-	a.tell(attended{})
+	a.Attend()
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -240,7 +240,18 @@ func statusOf(o outcome) int {
 
 func failStopping(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", "5")
-	fail(w, http.StatusServiceUnavailable, Problem{Code: "stopping", Message: "the agent is stopping", Hint: "ask again in a moment"})
+	fail(w, http.StatusServiceUnavailable, stoppingProblem())
+}
+
+func stoppingProblem() Problem {
+	return Problem{Code: "stopping", Message: "the agent is stopping", Hint: "ask again in a moment"}
+}
+
+func notACode(err error) Problem {
+	if e, is := errors.AsType[*lwa.DropError](err); is {
+		return Problem{Code: "not_a_code", Message: e.Message, Hint: e.Hint}
+	}
+	return Problem{Code: "not_a_code", Message: err.Error()}
 }
 
 // readBody returns a small body, or answers why not.

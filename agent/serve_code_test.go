@@ -10,6 +10,17 @@ import (
 	"lwa-agent/lwa/lwatest"
 )
 
+func TestOfferIsThereWithTheReplyThatMakesIt(t *testing.T) {
+	s := serveAgent(t, nil)
+	s.link()
+	for _, path := range []string{"/relink", "/unlink"} {
+		s.want(s.do("POST", path, ""), 204, path)
+		if a := s.want(s.do("GET", "/status", ""), 200, path); a.str("authorize_url") == "" {
+			t.Errorf("right after %s: %s; a program that asks next finds no way to link", path, a.text)
+		}
+	}
+}
+
 func TestCodesAreAnsweredAsTheContractSays(t *testing.T) {
 	s := serveAgent(t, nil)
 	u, err := url.Parse(s.agent.view.Load().status.AuthorizeURL)

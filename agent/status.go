@@ -1,6 +1,9 @@
 package agent
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Link states, as GET /status reports them.
 const (
@@ -29,7 +32,9 @@ type Status struct {
 	AuthorizeURL    string     `json:"authorize_url,omitempty"`
 	UserCode        string     `json:"user_code,omitempty"`
 	VerificationURI string     `json:"verification_uri,omitempty"`
-	LinkPage        string     `json:"link_page,omitempty"`
+	LinkPage        string     `json:"link_page,omitempty"`       // on the local network, in capitals
+	RedirectURI     string     `json:"redirect_uri,omitempty"`    // with AuthorizeURL: what must be registered at Amazon
+	Loopback        *Loopback  `json:"loopback,omitempty"`        // with a RedirectURI on this device
 	LinkExpiresAt   *time.Time `json:"link_expires_at,omitempty"` // when UserCode ends
 	NextLinkAt      *time.Time `json:"next_link_at,omitempty"`    // when an unattended device offers its next code
 	PollSeconds     int        `json:"poll_seconds,omitempty"`    // how long "allowed" on the phone may take to arrive
@@ -59,12 +64,25 @@ type Problem struct {
 	At      time.Time `json:"at"`
 }
 
+// Sentences is the problem with what to do about it, as people read it.
+func (p Problem) Sentences() string {
+	return strings.TrimSpace(sentence(p.Message) + " " + sentence(p.Hint))
+}
+
 // Display is what one display shows, as its process reported it.
 type Display struct {
 	Driver string `json:"driver"`
 	Device string `json:"device,omitempty"`
 	Shows  string `json:"shows,omitempty"`
 	Error  string `json:"error,omitempty"`
+}
+
+// Loopback is the listener for a redirect that ends on this device, while a
+// link is offered.
+type Loopback struct {
+	Address     string `json:"address"`               // as in the redirect URI: "localhost:9745"
+	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of the certificate that the device made; empty for plain http
+	Error       string `json:"error,omitempty"`       // why nothing listens there now
 }
 
 // Clock is what is known of the wall clock. It is only ever shown: no decision

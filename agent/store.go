@@ -45,11 +45,11 @@ var errLocked = errors.New("another lwa-agent is running on it")
 // openStore takes the lock and narrows the directory to 0700 where it is ours.
 func openStore(dir string) (*store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("state directory: %w", err)
+		return nil, fmt.Errorf("state directory: %w; make it for the agent's user, mode 0700, or set another state_dir", err)
 	}
 	if st, err := os.Stat(dir); err == nil && st.Mode().Perm() != 0o700 {
 		if err := os.Chmod(dir, 0o700); err != nil && !errors.Is(err, unix.EROFS) {
-			return nil, fmt.Errorf("state directory: %w: it must belong to the agent's user (chown it, mode 0700)", err)
+			return nil, fmt.Errorf("state directory: %w; give it to the agent's user (chown, chmod 0700)", err)
 		}
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -57,7 +57,7 @@ func openStore(dir string) (*store, error) {
 		lock, err = os.Open(dir) // the directory itself can be locked, read-only or full
 	}
 	if err != nil {
-		return nil, fmt.Errorf("state directory: %w", err)
+		return nil, fmt.Errorf("state directory: %w; give it and what is in it to the agent's user", err)
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		lock.Close()
@@ -66,7 +66,18 @@ func openStore(dir string) (*store, error) {
 		}
 		return nil, fmt.Errorf("state directory %s: lock: %w", dir, err)
 	}
+	for _, name := range []string{lockName, serialName, currentName, currentName + ".1"} {
+		_ = os.Chmod(filepath.Join(dir, name), 0o600) // restored from a backup, say; load looks at those that matter
+	}
 	return &store{dir: dir, lock: lock}, nil
+}
+
+// writable looks whether a save can work, without writing.
+func (s *store) writable() error {
+	if err := unix.Access(s.dir, unix.W_OK); err != nil {
+		return &fs.PathError{Op: "write to", Path: s.dir, Err: err}
+	}
+	return nil
 }
 
 func (s *store) close() error { return s.lock.Close() }

@@ -122,6 +122,9 @@ func TestReadOnlyStateIsReadAndSaidSo(t *testing.T) {
 	if again, err := s.serial(); err != nil || again != serial {
 		t.Errorf("serial number %q, %v; want %q", again, err, serial)
 	}
+	if err := s.writable(); !errors.Is(err, unix.EROFS) {
+		t.Errorf("writable gives %v: a read-only disk would be found out by the first code", err)
+	}
 	if err := s.save(fullRecord("c")); !errors.Is(err, unix.EROFS) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("save: %v, want read-only in one line", err)
 	}

@@ -124,6 +124,30 @@ func wantRecord(t *testing.T, got, want record, why string) {
 	}
 }
 
+func TestFilesOfABackupAreNarrowed(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openStore(dir)
+	must(t, err)
+	must(t, s.save(record{Link: testLink()}))
+	must(t, s.save(record{Link: testLink()}))
+	_, err = s.serial()
+	must(t, err)
+	must(t, s.close())
+	names, err := os.ReadDir(dir)
+	must(t, err)
+	for _, f := range names {
+		must(t, os.Chmod(filepath.Join(dir, f.Name()), 0o644))
+	}
+	s, err = openStore(dir)
+	must(t, err)
+	defer s.close()
+	for _, f := range names {
+		if st, err := os.Stat(filepath.Join(dir, f.Name())); err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v (%v), want 0600: cp as root widened it", f.Name(), st.Mode(), err)
+		}
+	}
+}
+
 func TestWhatWasSavedIsThereAfterARestart(t *testing.T) {
 	d := newStateDir(t)
 	if r, err := d.load(); err != nil || !reflect.DeepEqual(r, record{}) {

@@ -28,9 +28,20 @@ func NewAttempt(redirectURI string) Attempt {
 	}
 }
 
-// Matches reports whether state is the attempt's own.
+// Matches reports whether state is the attempt's own, whatever address of a
+// link page Toward put behind it: the page may have moved since.
 func (a Attempt) Matches(state string) bool {
-	return subtle.ConstantTimeCompare([]byte(a.State), []byte(state)) == 1
+	random, _, _ := strings.Cut(state, ".")
+	return subtle.ConstantTimeCompare([]byte(a.State), []byte(random)) == 1
+}
+
+// Toward returns the attempt with the address of the device's link page behind
+// the random part of its state. The server echoes the state (RFC 6749 section
+// 4.1.2), so a page at the redirect address can send the browser on to the
+// device. "http://" is left out, for a smaller QR code; a "." stands between.
+func (a Attempt) Toward(page string) Attempt {
+	a.State += "." + strings.TrimPrefix(page, "http://")
+	return a
 }
 
 // challenge is the S256 code challenge (RFC 7636 section 4.2). Amazon takes a

@@ -94,10 +94,19 @@ func (a *app) relink(ctx context.Context) error {
 		return err
 	}
 	l := a.session(s, first.status)
-	if isTerminal(a.Out) {
-		return l.run(ctx, updates)
+	offered := first.status.State != agent.Linked && offers(first.status) // and stays as it is, so no news will come of it
+	switch {
+	case offered && isTerminal(a.Out):
+		if done, err := l.see(ctx, updates, first.status); done {
+			return err
+		}
+	case offered:
+		l.offer(first.status)
+		return nil
+	case !isTerminal(a.Out):
+		return l.printOffer(ctx, updates)
 	}
-	return l.printOffer(ctx, updates)
+	return l.run(ctx, updates)
 }
 
 // toWhom is " to the account of …" where that is known.

@@ -141,6 +141,18 @@ func TestLinkOffersTheNextCodeWhenAmazonRefusedOne(t *testing.T) {
 	}
 }
 
+func TestRelinkOfADeviceThatIsNotLinkedGoesOnLikeLink(t *testing.T) {
+	f := startFake(t, unlinked())
+	f.on("POST /relink", http.StatusNoContent, agent.Problem{}, nil) // and nothing changes
+	s := f.sitDown(80, 24, "relink")
+	s.out.await(t, "Code or address: ")
+	if !strings.Contains(s.out.String(), "client_id=x") {
+		t.Errorf("no address to open:\n%s", s.out)
+	}
+	f.publish(func(s *agent.Status) { *s = linked() })
+	s.ends(0, "linked to the account of Jo Example")
+}
+
 func TestLinkShowsTheUserCodeAndHowLongItTakes(t *testing.T) {
 	f := startFake(t, agent.Status{
 		State: agent.Unlinked, Method: agent.MethodCBL, UserCode: "BEYHYS",
