@@ -40,7 +40,7 @@ func (a Attempt) Matches(state string) bool {
 // 4.1.2), so a page at the redirect address can send the browser on to the
 // device. "http://" is left out, for a smaller QR code; a "." stands between.
 func (a Attempt) Toward(page string) Attempt {
-	a.State += "." + strings.TrimPrefix(page, "http://")
+	a.State += "." + strings.TrimPrefix(strings.ToLower(page), "http://")
 	return a
 }
 

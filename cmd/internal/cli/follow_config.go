@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/config"
 
 	"github.com/fsnotify/fsnotify"
@@ -82,26 +81,25 @@ func (w *watched) wait(ctx context.Context) bool {
 	}
 }
 
-// followConfig hands changes of the configuration to the agent until ctx ends.
-func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slog.Logger, a *agent.Agent, base agent.Config) {
-	broken := false
+// followConfig hands changes of the configuration on until ctx ends: to changed
+// when it is good, else to broken.
+func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slog.Logger, changed func(config.Config), broken func(error)) {
+	wasBroken := false
 	files := watchFiles(func(err error) { log.Warn("watching the configuration", "error", err) }, o.configPath, cfg.SecretFile)
 	for first := true; first || files.wait(ctx); first = false { // it may have changed before it was watched
 		next, err := config.Load(o.configPath, o.streams.Env)
 		if err != nil {
-			broken = true
-			a.ConfigBroken(err)
+			wasBroken = true
+			broken(err)
 			continue
 		}
-		if reflect.DeepEqual(next, cfg) && !broken {
+		if reflect.DeepEqual(next, cfg) && !wasBroken {
 			continue
 		}
-		cfg, broken = next, false
+		cfg, wasBroken = next, false
 		warnOf(cfg, log)
 		files.add(cfg.SecretFile)
-		c := agentConfig(cfg, o.streams.Env)
-		c.Client.Transport = base.Client.Transport
-		a.Reconfigure(ctx, c)
+		changed(cfg)
 	}
 }
 

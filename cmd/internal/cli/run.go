@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/agent/linkpage"
 	"lwa-agent/cmd/internal/config"
 	"lwa-agent/lwa"
 
@@ -50,7 +51,16 @@ func runAgent(ctx context.Context, o runOptions) error {
 			return true
 		})
 	})
-	tasks.Go(func() { followConfig(ctx, o, cfg, log, a, c) })
+	page := linkpage.New(a, pageConfig(cfg), log)
+	tasks.Go(func() { page.Run(ctx) })
+	tasks.Go(func() {
+		followConfig(ctx, o, cfg, log, func(next config.Config) {
+			changed := agentConfig(next, o.streams.Env)
+			changed.Client.Transport = c.Client.Transport
+			a.Reconfigure(ctx, changed)
+			page.Reconfigure(ctx, pageConfig(next))
+		}, a.ConfigBroken)
+	})
 	if o.display {
 		tasks.Go(func() {
 			statuses := func(ctx context.Context, yield func(agent.Status)) {
@@ -129,6 +139,11 @@ func agentConfig(cfg config.Config, env config.Env) agent.Config {
 		c.TokenFiles = append(c.TokenFiles, agent.TokenFile(f))
 	}
 	return c
+}
+
+func pageConfig(cfg config.Config) linkpage.Config {
+	p := cfg.LinkPage
+	return linkpage.Config{Listen: p.Listen, CertFile: p.CertFile, KeyFile: p.KeyFile, RedirectURI: cfg.RedirectURI, StateDir: cfg.StateDir}
 }
 
 // bootID names the running boot. The unit passes it on, because its sandbox

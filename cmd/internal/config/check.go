@@ -31,6 +31,7 @@ func (r *reader) config(env Env) Config {
 		Device:      Device{ProductID: r.text("device.product_id"), SerialNumber: r.text("device.serial_number")},
 		Inbox:       Inbox{Paths: r.inbox()},
 		Refresh:     Refresh{BootSpread: r.spread()},
+		LinkPage:    r.linkPage(),
 		Displays:    r.displays(),
 		TokenFiles:  r.tokenFiles(),
 	}
@@ -41,9 +42,6 @@ func (r *reader) config(env Env) Config {
 	c.Method = r.method(c.AmazonEndpoints, c.ClientSecret)
 	r.complete(c)
 	r.clientID(c.ClientID, c.AmazonEndpoints)
-	if listen := r.text("link_page.listen"); listen != "" {
-		r.fault("link_page.listen", "this version has no link page yet", `remove listen, or write listen = ""`)
-	}
 	c.Warnings = r.warnings
 	return c
 }
@@ -248,6 +246,25 @@ func (r *reader) spread() time.Duration {
 		r.fault(path, fmt.Sprintf("%s %q is not between 0s and 24h", path, text), `write "30s", or "5m" for a fleet`)
 	}
 	return d
+}
+
+func (r *reader) linkPage() LinkPage {
+	p := LinkPage{Listen: r.text("link_page.listen"), CertFile: r.text("link_page.cert_file"), KeyFile: r.text("link_page.key_file")}
+	if p.Listen != "" {
+		host, port, err := net.SplitHostPort(p.Listen)
+		if number, notNumber := strconv.ParseUint(port, 10, 16); err != nil || notNumber != nil || number == 0 || strings.ContainsAny(host, " /") {
+			r.fault("link_page.listen", fmt.Sprintf("link_page.listen %q is no address to listen on", p.Listen), `write a colon and a port, as in listen = ":9744"`)
+		}
+	}
+	for key, file := range map[string]string{"cert_file": p.CertFile, "key_file": p.KeyFile} {
+		switch {
+		case file == "" && p.CertFile+p.KeyFile != "":
+			r.missing("link_page."+key, "link_page."+key+" is missing, which the other file needs", "write both, or none for plain http")
+		case file != "" && !filepath.IsAbs(file):
+			r.fault("link_page."+key, fmt.Sprintf("link_page.%s %q is not absolute", key, file), "write the whole path, from the first /")
+		}
+	}
+	return p
 }
 
 func (r *reader) displays() []Display {

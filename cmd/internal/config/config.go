@@ -47,6 +47,7 @@ type Config struct {
 	Device       Device
 	Inbox        Inbox
 	Refresh      Refresh
+	LinkPage     LinkPage
 	Displays     []Display
 	TokenFiles   []TokenFile
 
@@ -74,6 +75,12 @@ type Inbox struct {
 // Refresh is how the tokens are kept fresh.
 type Refresh struct {
 	BootSpread time.Duration // after a boot, the first refresh waits a random part of this; 0 to 24 h
+}
+
+// LinkPage is the page on the local network.
+type LinkPage struct {
+	Listen            string // "host:port", the host mostly empty; empty: there is no page
+	CertFile, KeyFile string // absolute; both or none
 }
 
 // Display is a display to draw on.

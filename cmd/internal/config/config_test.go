@@ -62,7 +62,9 @@ serial_number = "0001"
 paths = ["/drop/", "/one/file"]
 
 [link_page]
-listen = ""
+listen = ":9744"
+cert_file = "/c.pem"
+key_file = "/k.pem"
 
 [refresh]
 boot_spread = "5m"
@@ -88,6 +90,7 @@ path = "/run/b"
 		RedirectURI: "http://localhost:9000/x?y=1", Method: "cbl", StateDir: "/s", RuntimeDir: "/r",
 		Code:   lwa.NewSecret("ANdNAVhyhqirUelHGEHA"),
 		Device: Device{"speaker", "0001"}, Inbox: Inbox{[]string{"/drop/", "/one/file"}}, Refresh: Refresh{5 * time.Minute},
+		LinkPage:   LinkPage{":9744", "/c.pem", "/k.pem"},
 		Displays:   []Display{{"terminal", "/dev/tty1"}, {"png", ""}},
 		TokenFiles: []TokenFile{{"/run/a", 0o600, "audio"}, {"/run/b", 0o640, ""}},
 		Endpoints:  eu, AmazonEndpoints: true,
@@ -280,8 +283,8 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 			}
 		}
 	}
-	if len(d.values) != 23 {
-		t.Errorf("the example has %d settings, want 23: a key was added or lost, and its test with it", len(d.values))
+	if len(d.values) != 25 {
+		t.Errorf("the example has %d settings, want 25: a key was added or lost, and its test with it", len(d.values))
 	}
 }
 

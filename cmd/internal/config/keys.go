@@ -18,7 +18,7 @@ func keys() map[string][]string {
 		"":             {"client_id", "client_secret_file", "scopes", "region", "redirect_uri", "method", "state_dir", "runtime_dir", "code"},
 		"device":       {"product_id", "serial_number"},
 		"inbox":        {"paths"},
-		"link_page":    {"listen"},
+		"link_page":    {"listen", "cert_file", "key_file"},
 		"refresh":      {"boot_spread"},
 		"[display]":    {"driver", "device"},
 		"[token_file]": {"path", "mode", "group"},

@@ -61,7 +61,10 @@ func TestEveryMistakeHasItsLineAndItsCure(t *testing.T) {
 		{"one path twice", "[[token_file]]\npath = \"/t\"\n[[token_file]]\npath = \"/t\"", `c.toml:5: the token file "/t" is there twice; remove one`},
 		{"a mode in letters", "[[token_file]]\npath = \"/t\"\nmode = \"rw-r-----\"", `c.toml:4: mode "rw-r-----" is no file mode; write three octal digits after a 0, as in "0640"`},
 		{"a mode with setuid", "[[token_file]]\npath = \"/t\"\nmode = \"4755\"", `c.toml:4: mode "4755" is no file mode; write three octal digits after a 0, as in "0640"`},
-		{"a link page", "[link_page]\nlisten = \":9744\"", `c.toml:3: this version has no link page yet; remove listen, or write listen = ""`},
+		{"a link page without a port", "[link_page]\nlisten = \"192.168.1.20\"", `c.toml:3: link_page.listen "192.168.1.20" is no address to listen on; write a colon and a port, as in listen = ":9744"`},
+		{"a link page at no port", "[link_page]\nlisten = \":http\"", `c.toml:3: link_page.listen ":http" is no address to listen on; write a colon and a port, as in listen = ":9744"`},
+		{"a certificate without its key", "[link_page]\ncert_file = \"/c.pem\"", `c.toml:2: link_page.key_file is missing, which the other file needs; write both, or none for plain http`},
+		{"a certificate that is not absolute", "[link_page]\ncert_file = \"c.pem\"\nkey_file = \"/k.pem\"", `c.toml:3: link_page.cert_file "c.pem" is not absolute; write the whole path, from the first /`},
 
 		{"no address", `redirect_uri = "localhost:9745"`, `c.toml:2: redirect_uri is not an address; write all of it, as in https://host/path`},
 		{"a fragment", `redirect_uri = "https://localhost/#"`, `c.toml:2: redirect_uri has a fragment, which OAuth 2 forbids; remove the # and what follows`},

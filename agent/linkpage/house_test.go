@@ -1,0 +1,225 @@
+package linkpage
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lwa-agent/agent"
+	"lwa-agent/lwa"
+	"lwa-agent/lwa/lwatest"
+)
+
+const patience = 20 * time.Second
+
+// house is a device with its pages on real sockets, and a simulated Amazon.
+type house struct {
+	t     *testing.T
+	sim   *lwatest.Sim
+	agent *agent.Agent
+	page  *Page
+	cfg   Config
+	log   lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// options are what a story differs in.
+type options struct {
+	method   string
+	redirect string // default: localhost at a free port, plain http
+	change   func(cfg *Config)
+	agent    func(cfg *agent.Config)
+}
+
+// open starts a device that is not linked; with the test it ends.
+func open(t *testing.T, o options) *house {
+	t.Helper()
+	if o.redirect == "" {
+		o.redirect = "http://localhost:" + freePort(t) + "/authresponse"
+	}
+	dir := t.TempDir()
+	endpoints, _ := lwa.RegionEndpoints("na")
+	h := &house{t: t, sim: lwatest.New(lwatest.Options{
+		AccountName: "Ada Lovelace", PairInterval: 5 * time.Second,
+		Clients: []lwatest.Client{
+			{ID: lwatest.MobileClientID, Kind: lwatest.Mobile, ReturnURLs: []string{o.redirect}},
+			{ID: lwatest.DeviceClientID, Kind: lwatest.Device},
+		},
+	})}
+	h.cfg = Config{Listen: "127.0.0.1:0", RedirectURI: o.redirect, StateDir: filepath.Join(dir, "state")}
+	if o.change != nil {
+		o.change(&h.cfg)
+	}
+	log := slog.New(slog.NewTextHandler(&h.log, nil))
+	c := agent.Config{
+		Client: lwa.Client{
+			ID: lwatest.MobileClientID, Scopes: []string{"profile"}, RedirectURI: o.redirect, Endpoints: endpoints, Transport: h.sim.RoundTripper(),
+		},
+		Method: agent.MethodCode, StateDir: h.cfg.StateDir, Uptime: agent.Uptime, Log: log,
+	}
+	if o.method == agent.MethodCBL {
+		c.Method, c.Client.ID = o.method, lwatest.DeviceClientID
+	}
+	if o.agent != nil {
+		o.agent(&c)
+	}
+	a, err := agent.New(c)
+	must(t, err)
+	h.agent, h.page = a, New(a, h.cfg, log)
+	ctx, stop := context.WithCancel(context.Background())
+	var tasks sync.WaitGroup
+	tasks.Go(func() {
+		if err := a.Run(ctx); err != nil {
+			t.Errorf("the agent ended: %v", err)
+		}
+	})
+	tasks.Go(func() { h.page.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		tasks.Wait()
+		for _, v := range h.sim.Violations() {
+			t.Errorf("Amazon objects: %s", v)
+		}
+		if t.Failed() {
+			t.Logf("the log:\n%s", h.log.String())
+		}
+	})
+	return h
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// await waits for a status that fits.
+func (h *house) await(what string, fits func(agent.Status) bool) agent.Status {
+	h.t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	var last agent.Status
+	h.agent.Statuses(ctx, func(st agent.Status) bool { last = st; return !fits(st) })
+	if !fits(last) {
+		h.t.Fatalf("%s: did not come about; the status is %+v", what, last)
+	}
+	return last
+}
+
+func (h *house) offered() agent.Status {
+	h.t.Helper()
+	return h.await("a link page", func(st agent.Status) bool {
+		return st.LinkPage != "" && (st.AuthorizeURL != "" || st.UserCode != "")
+	})
+}
+
+// linked waits until the device is linked, and the page has heard of it.
+func (h *house) linked() agent.Status {
+	h.t.Helper()
+	st := h.await("linked", func(st agent.Status) bool { return st.State == agent.Linked && st.Account != "" })
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if h.page.site.currentStatus().State == agent.Linked {
+			return st
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	h.t.Fatal("the page does not hear that the device is linked")
+	return st
+}
+
+// address is the link page's as a browser makes it of what is shown.
+func address(st agent.Status) string { return strings.ToLower(st.LinkPage) }
+
+// answer is what came back.
+type answer struct {
+	status int
+	body   string
+	header http.Header
+}
+
+// do asks as a browser does that follows no redirect.
+func (h *house) do(method, target, form string, change ...func(*http.Request)) answer {
+	h.t.Helper()
+	r, err := http.NewRequest(method, target, strings.NewReader(form))
+	must(h.t, err)
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for _, c := range change {
+		c(r)
+	}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	resp, err := transport.RoundTrip(r)
+	must(h.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	must(h.t, err)
+	return answer{resp.StatusCode, string(body), resp.Header}
+}
+
+func (h *house) get(target string) answer { h.t.Helper(); return h.do(http.MethodGet, target, "") }
+
+func (h *house) paste(target, text string) answer {
+	h.t.Helper()
+	return h.do(http.MethodPost, target, url.Values{"address": {text}}.Encode())
+}
+
+func (h *house) want(a answer, status int, why string, texts ...string) {
+	h.t.Helper()
+	if a.status != status {
+		h.t.Fatalf("%s: status %d, want %d\n%s", why, a.status, status, a.body)
+	}
+	for _, text := range texts {
+		if !strings.Contains(a.body, text) {
+			h.t.Errorf("%s: the page does not say %q:\n%s", why, text, a.body)
+		}
+	}
+}
+
+// signIn is the person at Amazon; it returns where their browser is sent.
+func (h *house) signIn(authorizeURL string) string {
+	h.t.Helper()
+	back, err := h.sim.Allow(authorizeURL)
+	must(h.t, err)
+	return back
+}
+
+// otherHost makes it a request to the device by another name.
+func otherHost(host string) func(*http.Request) {
+	return func(r *http.Request) { r.Host = host }
+}

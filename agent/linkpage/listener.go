@@ -1,0 +1,114 @@
+package linkpage
+
+import (
+	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	// Connections at once, of all and of one machine. One takes about 50 KiB
+	// with TLS, so strangers get 3 MB at most.
+	maxConnections = 64
+	maxOfOne       = 16
+
+	requestTime = 10 * time.Second // from the first byte to the last, TLS included
+	closeTime   = time.Second      // for answers that are under way
+)
+
+// newServer answers browsers, and strangers for no longer than they need.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       requestTime,
+		WriteTimeout:      2 * requestTime, // a code may wait for the disk
+		IdleTimeout:       requestTime,
+		MaxHeaderBytes:    8 << 10,
+		Protocols:         http1(),
+		ErrorLog:          log.New(io.Discard, "", 0), // nothing there but strangers who did something odd
+	}
+}
+
+// http1 leaves HTTP/2 out: one request at a time, so a connection is a bound.
+func http1() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	return p
+}
+
+func shutDown(s *http.Server) {
+	ctx, stop := context.WithTimeout(context.Background(), closeTime)
+	defer stop()
+	if s.Shutdown(ctx) != nil {
+		_ = s.Close()
+	}
+}
+
+// limitedListener closes connections that are too many.
+type limitedListener struct {
+	net.Listener
+
+	mu  sync.Mutex
+	all int
+	of  map[netip.Addr]int
+}
+
+func limited(l net.Listener) *limitedListener {
+	return &limitedListener{Listener: l, of: map[netip.Addr]int{}}
+}
+
+func (l *limitedListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		who := hostOf(c.RemoteAddr().String())
+		if l.enter(who) {
+			return &limitedConn{Conn: c, leave: sync.OnceFunc(func() { l.leave(who) })}, nil
+		}
+		c.Close()
+	}
+}
+
+func (l *limitedListener) enter(who netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all >= maxConnections || l.of[who] >= maxOfOne {
+		return false
+	}
+	l.all++
+	l.of[who]++
+	return true
+}
+
+func (l *limitedListener) leave(who netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.of[who]--; l.of[who] == 0 {
+		delete(l.of, who)
+	}
+}
+
+type limitedConn struct {
+	net.Conn
+	leave func()
+}
+
+func (c *limitedConn) Close() error {
+	c.leave()
+	return c.Conn.Close()
+}
+
+// hostOf is the machine at an address with a port; zero for anything else.
+func hostOf(address string) netip.Addr {
+	a, _ := netip.ParseAddrPort(address)
+	return a.Addr().Unmap()
+}

@@ -1,0 +1,216 @@
+package linkpage
+
+import (
+	"crypto/sha256"
+	_ "embed" // the page's style and script
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"lwa-agent/agent"
+	"lwa-agent/lwa"
+)
+
+//go:embed page.css
+var pageStyle string
+
+//go:embed page.js
+var pageScript string
+
+//go:embed errorpage.svg
+var errorPagePicture string
+
+// style is the policy that lets the page's own style and script in, and
+// nothing else.
+type style struct{ policy string }
+
+func newStyle() style {
+	hash := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return style{"default-src 'none'; style-src " + hash(pageStyle) + "; script-src " + hash(pageScript) +
+		"; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
+}
+
+func (s style) secure(h http.Header) {
+	h.Set("Content-Security-Policy", s.policy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// document is a page: content, and what wants it to be loaded again.
+type document struct {
+	body    strings.Builder
+	waiting bool // without a script it is loaded again now and then: nothing can be typed there
+}
+
+// add writes HTML; each text in it is made harmless.
+func (d *document) add(format string, texts ...string) {
+	escaped := make([]any, len(texts))
+	for i, text := range texts {
+		escaped[i] = html.EscapeString(text)
+	}
+	fmt.Fprintf(&d.body, format+"\n", escaped...)
+}
+
+// state is another text for each content.
+func (d *document) state() string {
+	sum := sha256.Sum256([]byte(d.body.String()))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (s *site) write(w http.ResponseWriter, status int, d *document) {
+	reload := ""
+	if d.waiting {
+		reload = `<noscript><meta http-equiv="refresh" content="5"></noscript>`
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Link this device to Amazon</title>
+%s
+<style>%s</style>
+</head>
+<body data-state="%s">
+<main>
+%s</main>
+<script>%s</script>
+</body>
+</html>
+`, reload, pageStyle, d.state(), d.body.String(), pageScript)
+}
+
+// plainState is what the script on the page compares with its own.
+func (s *site) plainState(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprint(w, s.page(agent.Problem{}).state())
+}
+
+// fail is for who has not shown that they see the display: it tells nothing of
+// the device.
+func (s *site) fail(w http.ResponseWriter, status int, what, cure string) {
+	var d document
+	d.add("<h1>%s</h1>", what)
+	if cure != "" {
+		d.add("<p>%s</p>", cure)
+	}
+	s.write(w, status, &d)
+}
+
+// page is for who sees the display. problem is what was wrong with what they
+// have just handed in, if anything.
+func (s *site) page(problem agent.Problem) *document {
+	st := s.currentStatus()
+	d := &document{}
+	d.waiting = true
+	switch {
+	case st.CodePending || st.State == agent.Linking:
+		d.add("<h1>Linking this device</h1>")
+		d.problem(st, problem)
+		d.add(`<p role="status">The code was received, and Amazon is being asked. This takes a few seconds.</p>`)
+	case !isOffered(st):
+		d.linked(st)
+	case st.AuthorizeURL != "":
+		d.waiting = false
+		d.add("<h1>Link this device to Amazon</h1>")
+		d.device(st)
+		d.problem(st, problem)
+		d.authorize(st)
+	case st.UserCode != "":
+		d.add("<h1>Link this device to Amazon</h1>")
+		d.device(st)
+		d.problem(st, problem)
+		d.pair(st)
+	default:
+		d.add("<h1>Link this device to Amazon</h1>")
+		d.device(st)
+		d.problem(st, problem)
+		d.add(`<p role="status">One moment: the link is being prepared.</p>`)
+	}
+	return d
+}
+
+func (d *document) device(st agent.Status) {
+	d.add(`<p class="device">Device <b>%s</b>, serial number <b>%s</b></p>`, deviceName(), st.SerialNumber)
+	if st.State == agent.Linked {
+		d.add("<p>Until the new link works, the old one stays in use.</p>")
+	}
+}
+
+func (d *document) problem(st agent.Status, problem agent.Problem) {
+	if problem.Message == "" && st.LastError != nil {
+		problem = *st.LastError
+	}
+	if problem.Message != "" {
+		d.add(`<p class="problem" role="alert">%s</p>`, problem.Sentences())
+	}
+}
+
+func (d *document) authorize(st agent.Status) {
+	d.add("<ol>")
+	d.add(`<li><a class="button" target="_blank" rel="noopener noreferrer" href="%s">Sign in at Amazon</a><br>It opens in a new tab.</li>`, st.AuthorizeURL)
+	if comesBack(st) {
+		d.add("<li>After that you are brought back here.</li>")
+		d.add("</ol>")
+		d.add("<details><summary>You are not brought back?</summary>")
+		d.form()
+		d.add("</details>")
+		return
+	}
+	d.add("<li><p>Then the browser shows an <b>error page</b>. That is expected. Copy the whole address from the bar at its top.</p>")
+	d.body.WriteString(errorPagePicture)
+	d.add("</li>")
+	d.add("<li>")
+	d.form()
+	d.add("</li>")
+	d.add("</ol>")
+}
+
+// comesBack reports whether the redirect goes to a page on the web, which
+// sends the browser here.
+func comesBack(st agent.Status) bool {
+	u, err := url.Parse(st.RedirectURI)
+	return err == nil && !lwa.IsLoopback(u.Hostname())
+}
+
+func (d *document) form() {
+	d.add(`<form method="post" autocomplete="off">`)
+	d.add(`<label for="address">Paste the address here:</label>`)
+	d.add(`<textarea id="address" name="address" rows="4" required spellcheck="false" autocapitalize="off"></textarea>`)
+	d.add(`<button class="button" type="submit">Link this device</button>`)
+	d.add(`</form>`)
+}
+
+func (d *document) pair(st agent.Status) {
+	separator := "?"
+	if strings.Contains(st.VerificationURI, "?") {
+		separator = "&"
+	}
+	d.add(`<p><a class="button" target="_blank" rel="noopener noreferrer" href="%s">Sign in at Amazon</a><br>It opens in a new tab.</p>`,
+		st.VerificationURI+separator+"cbl-code="+st.UserCode)
+	d.add(`<p>If you are asked for a code, it is <b class="code">%s</b></p>`, st.UserCode)
+	d.add(`<p role="status">Nothing has to be copied. This page says when it is done, at most %s seconds after you allowed it.</p>`, strconv.Itoa(st.PollSeconds+5))
+}
+
+func (d *document) linked(st agent.Status) {
+	d.waiting = false
+	d.add("<h1>This device is linked</h1>")
+	if st.Account == "" {
+		d.add(`<p role="status">You can close this page.</p>`)
+		return
+	}
+	d.add(`<p role="status">It is linked to the Amazon account of <b>%s</b>. You can close this page.</p>`, st.Account)
+	d.add("<p>Not yours? Run <code>lwa-agent unlink</code> on the device.</p>")
+}

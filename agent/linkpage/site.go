@@ -1,0 +1,223 @@
+package linkpage
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"lwa-agent/agent"
+)
+
+// maxForm bounds a form, in bytes; an address has at most 4,096, and each may
+// be escaped.
+const maxForm = 16 << 10
+
+// site is what both listeners show. Run's goroutine sets its fields, requests
+// read them.
+type site struct {
+	agent *agent.Agent
+	tries tries
+	style style
+
+	mu     sync.Mutex
+	status agent.Status
+	token  string // behind the address of the page
+	offer  string // what it was made for
+}
+
+func newSite(a *agent.Agent) *site { return &site{agent: a, style: newStyle(), token: newToken()} }
+
+// door is what differs between the listeners.
+type door struct {
+	redirectPath string // on loopback: where the redirect arrives
+	mayBeCalled  func(host string) bool
+}
+
+// show takes a new status over, and reports whether the device was just linked.
+func (s *site) show(st agent.Status) (linked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	linked = isOffered(s.status) && s.status.State != "" && !isOffered(st)
+	s.status = st
+	if offer := offerOf(st); offer != "" && offer != s.offer {
+		if s.offer != "" {
+			s.token = newToken()
+		}
+		s.offer = offer
+	}
+	return linked
+}
+
+// isOffered reports whether there is something to link, or about to be.
+func isOffered(st agent.Status) bool {
+	return st.State != agent.Linked || st.AuthorizeURL != "" || st.UserCode != "" || st.CodePending
+}
+
+// offerOf tells offers apart, so that each attempt has an address of its own;
+// "" while there is none.
+func offerOf(st agent.Status) string {
+	since := "never linked"
+	if st.LinkedSince != nil {
+		since = st.LinkedSince.String()
+	}
+	switch {
+	case st.AuthorizeURL != "":
+		u, _ := url.Parse(st.AuthorizeURL) // the agent's own
+		random, _, _ := strings.Cut(u.Query().Get("state"), ".")
+		return random
+	case st.UserCode != "":
+		return since // not the user code: that changes under the person's hands
+	}
+	return ""
+}
+
+func (s *site) offers() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status.State != "" && isOffered(s.status)
+}
+
+// needsRedirect reports whether a redirect can come that ends this offer.
+func (s *site) needsRedirect() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status.AuthorizeURL != ""
+}
+
+func (s *site) currentToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token
+}
+
+func (s *site) currentStatus() agent.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+func (s *site) handler(d door) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(d, w, r) })
+}
+
+func (s *site) serve(d door, w http.ResponseWriter, r *http.Request) {
+	s.style.secure(w.Header())
+	switch {
+	case !d.mayBeCalled(hostname(r.Host)):
+		s.fail(w, http.StatusMisdirectedRequest, "This device has another name.", "Open the address that its display shows.")
+		return
+	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodPost:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		s.fail(w, http.StatusMethodNotAllowed, "That cannot be done here.", "")
+		return
+	case r.URL.Path == "/favicon.ico":
+		http.NotFound(w, r)
+		return
+	case r.Method == http.MethodGet && hasAnswer(r.URL.RawQuery) && (d.redirectPath == "" || d.redirectPath == r.URL.EscapedPath()):
+		s.redirected(w, r)
+		return
+	}
+	path, isState := strings.CutSuffix(r.URL.Path, "/state")
+	if !s.mayEnter(w, r, path) {
+		return
+	}
+	switch {
+	case isState:
+		s.plainState(w)
+	case r.Method == http.MethodPost:
+		s.pasted(w, r)
+	default:
+		s.agent.Attend()
+		s.write(w, http.StatusOK, s.page(agent.Problem{}))
+	}
+}
+
+// mayEnter lets in who knows the token: who has seen the display.
+func (s *site) mayEnter(w http.ResponseWriter, r *http.Request, path string) bool {
+	who, now := hostOf(r.RemoteAddr), time.Now()
+	if !s.tries.allowed(who, now) {
+		s.tooMany(w)
+		return false
+	}
+	if s.isToken(strings.Trim(path, "/")) {
+		return true
+	}
+	if path != "/" {
+		s.tries.wrong(who)
+	}
+	s.fail(w, http.StatusNotFound, "There is nothing at this address, or not any more.", "Open the address that the device's display shows, with the four characters at its end.")
+	return false
+}
+
+func (s *site) tooMany(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "60")
+	s.fail(w, http.StatusTooManyRequests, "Too many wrong addresses were tried.", "Wait a minute, then open the address that the device's display shows.")
+}
+
+func (s *site) isToken(text string) bool {
+	return subtle.ConstantTimeCompare([]byte(strings.ToUpper(text)), []byte(s.currentToken())) == 1
+}
+
+// hasAnswer reports whether a query is what a redirect brings (RFC 6749
+// section 4.1.2).
+func hasAnswer(query string) bool {
+	values, _ := url.ParseQuery(query) // with an error, what could be read
+	return values.Has("code") || values.Has("error")
+}
+
+// redirected takes what the redirect brought: at the redirect address itself,
+// or from the static page on the web. The state in it proves that it belongs
+// here, whatever token was in the address when it was made.
+func (s *site) redirected(w http.ResponseWriter, r *http.Request) {
+	sees := s.isToken(strings.Trim(r.URL.Path, "/")) // the display
+	if who := hostOf(r.RemoteAddr); !sees && !s.tries.allowed(who, time.Now()) {
+		s.tooMany(w)
+		return
+	}
+	problem := s.agent.HandIn(r.Context(), "?"+r.URL.RawQuery, true)
+	switch {
+	case problem == nil, sees && problem.Code == "linked":
+		http.Redirect(w, r, "/"+s.currentToken(), http.StatusSeeOther) // the code leaves the address bar
+	case sees:
+		s.write(w, http.StatusBadRequest, s.page(*problem))
+	default:
+		s.tries.wrong(hostOf(r.RemoteAddr))
+		s.fail(w, http.StatusBadRequest, "This did not link the device", problem.Sentences())
+	}
+}
+
+// pasted takes what a person pasted into the page.
+func (s *site) pasted(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		s.write(w, http.StatusRequestEntityTooLarge, s.page(agent.Problem{Message: "that was too long, or did not arrive whole", Hint: "paste the address alone"}))
+		return
+	}
+	if problem := s.agent.HandIn(r.Context(), r.PostForm.Get("address"), false); problem != nil && problem.Code != "linked" {
+		s.write(w, http.StatusBadRequest, s.page(*problem))
+		return
+	}
+	http.Redirect(w, r, "/"+s.currentToken(), http.StatusSeeOther)
+}
+
+// hostname is the host of a Host header without its port.
+func hostname(host string) string {
+	if a, err := netip.ParseAddrPort(host); err == nil {
+		return a.Addr().String()
+	}
+	return (&url.URL{Host: host}).Hostname()
+}
+
+// deviceName is how this device is called, for a person who has several.
+func deviceName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "this device"
+	}
+	return name
+}
