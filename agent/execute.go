@@ -3,9 +3,12 @@ package agent
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lwa-agent/lwa"
 )
@@ -61,21 +64,36 @@ func (a *Agent) execute(e effect) event {
 
 const storeHint = "free space on the disk or make it writable; it is tried again by itself"
 
+// save puts a record on the disk. Without a serial number only a link is saved:
+// an offer made without it would make a second device of this one.
 func (a *Agent) save(e save) event {
 	err := a.keepSerial()
-	if err == nil && e.forget {
+	if holdsLink := !e.record.Link.isZero() || !e.record.Candidate.isZero(); err != nil && holdsLink {
+		a.cfg.Log.Warn("no serial number", "error", err)
+		err = nil
+	}
+	switch {
+	case err != nil:
+	case e.forget:
 		err = a.store.forget(e.record)
-	} else if err == nil {
+	default:
 		err = a.store.save(e.record)
 	}
 	if err != nil {
-		hint := storeHint
-		if a.store.blocked != nil {
-			hint = "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
-		}
-		return saved{problem: err.Error(), hint: hint, writes: a.store.writes}
+		return saved{problem: err.Error(), hint: a.cureOfStore(err), writes: a.store.writes}
 	}
 	return saved{writes: a.store.writes}
+}
+
+func (a *Agent) cureOfStore(err error) string {
+	switch {
+	case a.store.blocked != nil, errors.Is(err, fs.ErrPermission):
+		return "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
+	case errors.Is(err, fs.ErrNotExist):
+		return "the directory was removed; to make it again: systemctl restart lwa-agent"
+	default:
+		return storeHint
+	}
 }
 
 // call makes one call to Amazon in a goroutine of its own.
@@ -119,10 +137,15 @@ func (a *Agent) reply(e reply) {
 }
 
 func (a *Agent) take(e take) event {
-	if err := e.file.take(e.result); err != nil {
-		return taken{refusal{e.file.path(), err.Error(), "let the group " + ownGroup() + " write to that directory: chgrp and chmod g+rwx, as root"}}
+	err := e.file.take(e.result)
+	if err == nil {
+		return taken{}
 	}
-	return taken{}
+	hint := "let the group " + ownGroup() + " write to that directory: chgrp and chmod g+rwx, as root"
+	if errors.Is(err, unix.EROFS) {
+		hint = "if it was made anew: systemctl restart lwa-agent; a directory of your own needs ReadWritePaths= in the agent's unit"
+	}
+	return taken{refusal{e.file.path(), err.Error(), hint}}
 }
 
 // log writes a line with the texts that are not empty, in pairs of key and text.

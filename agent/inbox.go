@@ -237,6 +237,6 @@ func passedOver(name string) bool {
 	case ".tmp", ".part", ".filepart":
 		return true
 	default:
-		return len(ext) == 4 && strings.HasPrefix(ext, ".sw") || len(name) == 9 && strings.HasPrefix(name, "sed")
+		return len(ext) == 4 && strings.HasPrefix(ext, ".sw") || len(name) == 9 && strings.HasPrefix(name, "sed") && ext == ""
 	}
 }

@@ -2,7 +2,11 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -10,7 +14,7 @@ import (
 // may be the only copy of a new refresh token.
 const stopPatience = 5 * time.Second
 
-// Run works until ctx is done, then finishes what must not be lost.
+// Run works until ctx is done, or nobody can reach it any more.
 func (a *Agent) Run(ctx context.Context) error {
 	a.watchInbox(ctx)
 	timer := time.NewTimer(0)
@@ -19,7 +23,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
-			a.tick()
+			if err := a.tick(); err != nil {
+				return errors.Join(err, a.end())
+			}
 		case ev := <-a.events:
 			a.handle(ev)
 		case q := <-a.asked:
@@ -36,19 +42,32 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.publish()
 		timer.Reset(a.m.deadline() - a.cfg.Uptime())
 	}
+	return a.end()
+}
+
+// end finishes what must not be lost.
+func (a *Agent) end() error {
 	a.finishCall()
 	close(a.ended) // lets go of everybody who waits, or the sockets could not close
 	return a.close()
 }
 
-func (a *Agent) tick() {
+// tick is what is done now and then. An error ends the agent: nobody can reach
+// it any more, and systemd starts another.
+func (a *Agent) tick() error {
 	a.handle(ticked{synchronized: clockSynchronized(), epoch: bootTime(a.cfg.Uptime())})
 	if a.inbox != nil {
 		a.inbox.rescan()
 	}
+	if a.cfg.RuntimeDir != "" {
+		if _, err := os.Lstat(filepath.Join(a.cfg.RuntimeDir, agentSockName)); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s was removed, so no program can reach this agent; start it again", filepath.Join(a.cfg.RuntimeDir, agentSockName))
+		}
+	}
 	if a.cfg.Alive != nil {
 		a.cfg.Alive()
 	}
+	return nil
 }
 
 // handle gives an event to the machine and carries out what it wants. The

@@ -114,7 +114,11 @@ func newMachine(set settings, rec record, kept access, trouble string, now time.
 		ticked: now - tickIdle, lastReport: -1, renewed: -refreshGap, lastNetwork: -networkEvery, lastAttend: -attendEvery, seen: now,
 	}
 	if trouble != "" {
-		m.raise(sourceDamage, "store_damaged", trouble, "if the device is not linked now, link it again")
+		hint := "link the device again"
+		if m.linked() {
+			hint = "nothing needs to be done: the copy before it is in use"
+		}
+		m.raise(sourceDamage, "store_damaged", trouble, hint)
 	}
 	if m.linked() && kept.left(now) > 0 {
 		m.access = kept

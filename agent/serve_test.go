@@ -202,3 +202,51 @@ func TestSocketsAreForTheGroupAndNobodyElse(t *testing.T) {
 		}
 	}
 }
+
+func TestAgentThatNobodyCanReachEnds(t *testing.T) {
+	s := serveAgent(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s.stop()
+	a, err := newAgent(s.cfg)
+	must(t, err)
+	must(t, os.RemoveAll(s.cfg.RuntimeDir))
+	if err := a.Run(ctx); err == nil || !strings.Contains(err.Error(), "agent.sock was removed") {
+		t.Errorf("ended with %v, want that its socket was removed: systemd would never mend it", err)
+	}
+	s.start()
+}
+
+func TestLinkIsSavedWithoutASerialNumber(t *testing.T) {
+	s := serveAgent(t, nil)
+	s.link()
+	s.stop()
+	path := filepath.Join(s.cfg.StateDir, serialName)
+	must(t, os.Remove(path))
+	must(t, os.Mkdir(path, 0o700)) // cannot be read, whoever we are
+	s.sim.Change(func(o *lwatest.Options) { o.Rotate = true })
+	must(t, os.Remove(s.path(accessName)))
+	s.start()
+	st := s.await("a refresh with a new token", func(st Status) bool { return st.ExpiresAt != nil && st.StoreWrites > 0 })
+	if st.LastError != nil && st.LastError.Code == "store" {
+		t.Errorf("%+v: a rotated token would be lost in a power cut, for want of a number", st.LastError)
+	}
+}
+
+func TestDamagedSerialNumberIsKeptBeside(t *testing.T) {
+	dir := t.TempDir()
+	st, err := openStore(dir)
+	must(t, err)
+	defer st.close()
+	for _, damage := range []string{"", "\x00\x01\xff", "two words", strings.Repeat("x", 200)} {
+		must(t, os.WriteFile(filepath.Join(dir, serialName), []byte(damage), 0o600))
+		serial, err := st.serial()
+		must(t, err)
+		again, err := st.serial()
+		must(t, err)
+		kept, err := os.ReadFile(filepath.Join(dir, serialName+".damaged"))
+		if len(serial) != 16 || again != serial || err != nil || string(kept) != damage {
+			t.Errorf("%q: serial number %q, then %q, beside it %q (%v); want a new one that stays, and the old as evidence", damage, serial, again, kept, err)
+		}
+	}
+}

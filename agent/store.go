@@ -233,17 +233,28 @@ func ignoreMissing(err error) error {
 func (s *store) serial() (string, error) {
 	path := filepath.Join(s.dir, serialName)
 	text, err := os.ReadFile(path)
-	if serial := strings.TrimSpace(string(text)); err == nil && serial != "" {
+	serial := strings.TrimSpace(string(text))
+	switch {
+	case err == nil && isSerial(serial):
 		return serial, nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	case err == nil: // it is kept, for the person's account may know the device by it
+		if err := os.Rename(path, path+".damaged"); err != nil {
+			return "", err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
 		return "", err
 	}
 	b := make([]byte, 8)
 	_, _ = rand.Read(b) // never fails
-	serial := hex.EncodeToString(b)
+	serial = hex.EncodeToString(b)
 	if err := s.replace(serialName, []byte(serial+"\n"), false); err != nil {
 		return "", err
 	}
 	return serial, nil
+}
+
+// isSerial reports whether a text can be a serial number: what Amazon and a
+// status can show.
+func isSerial(text string) bool {
+	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

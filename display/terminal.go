@@ -26,6 +26,7 @@ type Terminal struct {
 	file    *os.File
 	cells   func() Cells
 	timeout time.Duration // of a write
+	echo    bool          // what is typed was shown before, and is again after Close
 
 	drawn bool // screen and at are what is to be seen
 	at    Cells
@@ -46,7 +47,8 @@ func OpenTerminal(path string) (*Terminal, error) {
 }
 
 // NewTerminal shows screens on the terminal f, such as standard output, as
-// getenv describes it (TERM, LC_ALL, LC_CTYPE, LANG). f stays open after Close.
+// getenv describes it (TERM, LC_ALL, LC_CTYPE, LANG). f stays open after Close;
+// until then it does not show what is typed.
 // Where f can be opened anew, a terminal that is stopped blocks no write for
 // ever.
 func NewTerminal(f *os.File, getenv func(string) string) *Terminal {
@@ -63,7 +65,26 @@ func NewTerminal(f *os.File, getenv func(string) string) *Terminal {
 			t.file = os.NewFile(uintptr(fd), f.Name())
 		}
 	})
+	t.echo = setEcho(f, false)
 	return t // with no file, each write says so
+}
+
+// setEcho has the terminal show what is typed, or not: that would run through
+// the picture. It reports whether that changed anything. A terminal of other
+// processes than ours is left alone: the kernel would stop us (SIGTTOU).
+func setEcho(f *os.File, on bool) (changed bool) {
+	control(f, func(fd int) {
+		if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err == nil && group != unix.Getpgrp() {
+			return
+		}
+		t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+		if err != nil || (t.Lflag&unix.ECHO != 0) == on {
+			return
+		}
+		t.Lflag ^= unix.ECHO
+		changed = unix.IoctlSetTermios(fd, unix.TCSETS, t) == nil
+	})
+	return changed
 }
 
 // openTTY opens path for writing, without blocking: a serial line would wait
@@ -133,6 +154,9 @@ func (t *Terminal) Close() error {
 	var err error
 	if t.cells().Escapes {
 		err = t.write(end)
+	}
+	if t.echo {
+		setEcho(t.file, true)
 	}
 	return errors.Join(err, t.file.Close())
 }

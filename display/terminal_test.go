@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 
 	"lwa-agent/display"
 	"lwa-agent/display/displaytest"
@@ -205,5 +206,29 @@ func TestDumbTerminalGetsPlainText(t *testing.T) {
 	}
 	if _, err := io.WriteString(w.theirs, "still open\n"); err != nil {
 		t.Errorf("Close closed a file that is not its own: %v", err)
+	}
+}
+
+func TestWhatIsTypedDoesNotRunThroughThePicture(t *testing.T) {
+	w := openWindow(t, 80, 24)
+	echoes := func() bool {
+		t.Helper()
+		state, err := unix.IoctlGetTermios(int(w.theirs.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.Lflag&unix.ECHO != 0
+	}
+	d := display.NewTerminal(w.theirs, env("TERM=xterm", "LANG=C.UTF-8"))
+	if echoes() {
+		t.Error("a person who presses Enter scrolls the QR code away, and nothing brings it back")
+	}
+	w.output(t, func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if !echoes() {
+		t.Error("the shell that comes back shows nothing that is typed")
 	}
 }

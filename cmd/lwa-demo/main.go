@@ -37,11 +37,7 @@ handed out: with a simulated Amazon, on this machine, until Ctrl-C.
 
 func main() {
 	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}
-	ends := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
-	if isAgent(os.Args) {
-		ends = ends[:2] // a SIGHUP tells it to read its configuration again
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), ends...)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	var status int
 	if isAgent(os.Args) {
 		status = cli.Main(ctx, os.Args[2:], streams)

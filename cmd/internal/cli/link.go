@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"lwa-agent/display"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 func (a *app) linkCommand() *cobra.Command {
@@ -69,9 +71,7 @@ func (a *app) link(ctx context.Context) error {
 		return err
 	}
 	l := a.session(s, first.status)
-	if p := l.problem; p != nil {
-		l.line("%s", problemText(p))
-	}
+	l.problem = nil // so that it is said
 	if at := first.status.NextLinkAt; at != nil {
 		l.shown = at.String() // no news to somebody who has just asked for one
 	}
@@ -101,7 +101,7 @@ func (a *app) relink(ctx context.Context) error {
 			return err
 		}
 	case offered:
-		l.offer(first.status)
+		l.offer(first.status, 1)
 		return nil
 	case !isTerminal(a.Out):
 		return l.printOffer(ctx, updates)
@@ -132,13 +132,20 @@ type session struct {
 	pending bool           // a code was seen on its way
 	told    bool           // "asking Amazon" was said
 	problem *agent.Problem // the last one said
-	lost    bool           // the agent is away
+	last    agent.Status
+	lost    bool // the agent is away
 
 	prompt    string
 	prompting bool // the cursor stands behind the prompt
 }
 
-const asking = "asking Amazon …"
+const (
+	asking = "asking Amazon …"
+
+	// resizeSettle is how long a window must keep its size: one that is being
+	// dragged changes it all the time.
+	resizeSettle = 300 * time.Millisecond
+)
 
 func (a *app) session(s *socket, before agent.Status) *session {
 	l := &session{app: a, socket: s, hope: hope{before: before}, problem: before.LastError, terminal: isTerminal(a.Out)}
@@ -151,8 +158,17 @@ func (a *app) session(s *socket, before agent.Status) *session {
 // run shows what the agent offers and takes what is pasted, until linked.
 func (l *session) run(ctx context.Context, updates <-chan update) error {
 	pasted := l.app.lines(ctx)
+	resized := make(chan os.Signal, 1)
+	signal.Notify(resized, unix.SIGWINCH)
+	defer signal.Stop(resized)
+	settled := time.NewTimer(time.Hour)
+	settled.Stop()
 	for {
 		select {
+		case <-resized:
+			settled.Reset(resizeSettle)
+		case <-settled.C:
+			l.resize()
 		case u := <-updates:
 			switch {
 			case errors.Is(u.err, errNotRunning):
@@ -179,6 +195,19 @@ func (l *session) run(ctx context.Context, updates <-chan update) error {
 	}
 }
 
+// resize shows the offer again where another size changes what fits.
+func (l *session) resize() {
+	f, ok := l.app.Out.(*os.File)
+	if !ok || !l.offered {
+		return
+	}
+	if cells := display.CellsOf(f, l.app.Env); cells != l.cells {
+		l.cells, l.shown = cells, ""
+		l.offer(l.last, 1)
+		l.ask()
+	}
+}
+
 // see says what is new in s. It is done when the device is linked, or when a
 // new link is no longer offered.
 func (l *session) see(ctx context.Context, updates <-chan update, s agent.Status) (done bool, err error) {
@@ -190,11 +219,15 @@ func (l *session) see(ctx context.Context, updates <-chan update, s agent.Status
 	}
 	pending := s.CodePending || s.State == agent.Linking
 	ended := l.pending && !pending
+	var problem string
 	if p := s.LastError; isNew(p, l.problem) || ended && p != nil {
-		l.line("%s", problemText(p))
+		problem = problemText(p)
 	}
-	l.problem, l.pending = s.LastError, pending
+	l.problem, l.pending, l.last = s.LastError, pending, s
 	if pending {
+		if problem != "" {
+			l.line("%s", problem)
+		}
 		if !l.told {
 			l.line(asking)
 		}
@@ -206,13 +239,20 @@ func (l *session) see(ctx context.Context, updates <-chan update, s agent.Status
 		l.leavePrompt()
 		return true, fmt.Errorf("the new link was withdrawn; the old one stays in use")
 	}
-	l.offer(s)
+	below := 1 // row, for the prompt
+	if problem != "" {
+		below += 1 + len(problem)/max(1, l.cells.Columns) // or a QR code would push it out of sight
+	}
+	l.offer(s, below)
+	if problem != "" {
+		l.line("%s", problem)
+	}
 	l.ask()
 	return false, nil
 }
 
-// offer shows a way to link, once.
-func (l *session) offer(s agent.Status) {
+// offer shows a way to link, once, so that as many rows below it stay in sight.
+func (l *session) offer(s agent.Status, below int) {
 	if !offers(s) {
 		l.prompt = "Waiting for a code from Amazon … "
 		if at := s.NextLinkAt; at != nil && at.String() != l.shown {
@@ -231,7 +271,7 @@ func (l *session) offer(s agent.Status) {
 	}
 	l.shown, l.offered = key, true
 	l.leavePrompt()
-	out, _ := l.cells.Inline(linkScreen(s, time.Now()), 1)
+	out, _ := l.cells.Inline(linkScreen(s, time.Now()), below)
 	fmt.Fprint(l.app.Out, out)
 }
 
@@ -249,7 +289,7 @@ func (l *session) printOffer(ctx context.Context, updates <-chan update) error {
 		case u.err != nil:
 			return u.err
 		case offers(u.status):
-			l.offer(u.status)
+			l.offer(u.status, 1)
 			return nil
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"lwa-agent/agent"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // longURL is as long as Amazon's with PKCE, so that its QR code is as large.
@@ -139,6 +140,38 @@ func TestLinkOffersTheNextCodeWhenAmazonRefusedOne(t *testing.T) {
 	if n := strings.Count(s.out.String(), "client_id=x&state=2"); n != 1 {
 		t.Errorf("the new address is shown %d times, want once", n)
 	}
+}
+
+func TestLinkShowsTheCodeOnceTheWindowIsLargeEnough(t *testing.T) {
+	f := startFake(t, unlinked())
+	s := f.sitDown(40, 12, "link")
+	s.out.await(t, "Code or address: ")
+	if strings.Contains(s.out.String(), "▀") {
+		t.Fatalf("a code in 40x12 cells:\n%s", s.out)
+	}
+	before := len(s.out.String())
+	if err := pty.Setsize(s.keyboard, &pty.Winsize{Cols: 132, Rows: 43}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(unix.Getpid(), unix.SIGWINCH); err != nil { // as the kernel does for one's own terminal
+		t.Fatal(err)
+	}
+	s.out.awaitAfter(t, before, "▀")
+	s.out.awaitAfter(t, before, "Code or address: ")
+	f.publish(func(s *agent.Status) { *s = linked() })
+	s.ends(0, "linked to the account of Jo Example")
+}
+
+func TestLinkKeepsTheReasonInSightBelowTheCode(t *testing.T) {
+	f := startFake(t, unlinked())
+	f.accept(refused)
+	s := f.sitDown(132, 43, "link")
+	s.out.await(t, "Code or address: ")
+	before := len(s.out.String())
+	s.types(address + "\n")
+	s.out.awaitAfter(t, before, "Amazon did not accept the code; scan the QR code that is shown now\r\nCode or address: ")
+	f.publish(func(s *agent.Status) { *s = linked() })
+	s.ends(0, "linked to the account of Jo Example")
 }
 
 func TestRelinkOfADeviceThatIsNotLinkedGoesOnLikeLink(t *testing.T) {
