@@ -200,7 +200,7 @@ func TestMissingFileSaysWhatToWrite(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(Example()))
+	f.Add([]byte(exampleText(f)))
 	f.Add([]byte("client_id = \"" + goodID + "\"\nruntime_dir = '/r'\n[[display]]\ndriver = 'png'\n[endpoints]\ntoken = 'https://x/t'\n"))
 	f.Add([]byte("a.b.c = {d = [1, {e = 2}], \"f.g\" = 1979-05-27}\n[[a.x]]\n[a.x.y]\n[[a.x]]\n"))
 	f.Add([]byte("[[a]]\n[[a.b]]\nc = 1\n[a]\n"))
