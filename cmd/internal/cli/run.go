@@ -125,20 +125,16 @@ func notifier() func() {
 }
 
 func agentConfig(cfg config.Config, env config.Env) agent.Config {
-	c := agent.Config{
+	return agent.Config{
 		Client: lwa.Client{
 			ID: cfg.ClientID, Secret: cfg.ClientSecret, Scopes: cfg.Scopes, RedirectURI: cfg.RedirectURI,
 			ProductID: cfg.Device.ProductID, SerialNumber: cfg.Device.SerialNumber,
 			Endpoints: cfg.Endpoints, Transport: lwa.NewTransport(),
 		},
-		Method: cfg.Method, Code: cfg.Code, BootSpread: cfg.Refresh.BootSpread, Inbox: cfg.Inbox.Paths,
+		Method: cfg.Method, Code: cfg.Code, BootSpread: cfg.BootSpread, Inbox: cfg.Inbox, TokenFiles: cfg.TokenFiles,
 		StateDir: cfg.StateDir, RuntimeDir: cfg.RuntimeDir, BootID: bootID(env), Version: shortVersion(),
 		Uptime: agent.Uptime,
 	}
-	for _, f := range cfg.TokenFiles {
-		c.TokenFiles = append(c.TokenFiles, agent.TokenFile(f))
-	}
-	return c
 }
 
 func pageConfig(cfg config.Config) linkpage.Config {

@@ -29,19 +29,21 @@ func (r *reader) config(env Env) Config {
 		RuntimeDir:  r.directory("runtime_dir", env("RUNTIME_DIRECTORY"), defaultRuntimeDir),
 		Code:        lwa.NewSecret(strings.TrimSpace(r.text("code"))),
 		Device:      Device{ProductID: r.text("device.product_id"), SerialNumber: r.text("device.serial_number")},
-		Inbox:       Inbox{Paths: r.inbox()},
-		Refresh:     Refresh{BootSpread: r.spread()},
+		Inbox:       r.inbox(),
+		BootSpread:  r.spread(),
 		LinkPage:    r.linkPage(),
 		Displays:    r.displays(),
 		TokenFiles:  r.tokenFiles(),
 	}
 	c.ClientSecret, c.SecretFile = r.clientSecret(env)
 	c.Scopes = r.scopes(c.Device.ProductID)
-	c.Region = r.region()
-	c.Endpoints, c.AmazonEndpoints = r.endpoints(c.Region)
-	c.Method = r.method(c.AmazonEndpoints, c.ClientSecret)
-	r.complete(c)
-	r.clientID(c.ClientID, c.AmazonEndpoints)
+	var amazon bool
+	c.Endpoints, amazon = r.endpoints(r.region())
+	c.Method = r.method(amazon, c.ClientSecret)
+	if !amazon {
+		r.complete(c.Method)
+	}
+	r.clientID(c.ClientID, amazon)
 	c.Warnings = r.warnings
 	return c
 }
@@ -158,18 +160,16 @@ func (r *reader) endpoint(name string) string {
 	return text
 }
 
-// complete reports the addresses that the method needs and the file lacks.
-func (r *reader) complete(c Config) {
-	if c.AmazonEndpoints {
-		return
-	}
+// complete reports the addresses of a server of one's own that the method needs
+// and the file lacks.
+func (r *reader) complete(method string) {
 	needed := []string{"authorize", "token"}
-	if c.Method == agent.MethodCBL {
+	if method == agent.MethodCBL {
 		needed = []string{"token", "codepair"}
 	}
 	for _, name := range needed {
 		if r.values["endpoints."+name].text == "" {
-			r.missing("endpoints."+name, fmt.Sprintf("endpoints.%s is missing, which method %q needs with a server of one's own", name, c.Method),
+			r.missing("endpoints."+name, fmt.Sprintf("endpoints.%s is missing, which method %q needs with a server of one's own", name, method),
 				fmt.Sprintf("write %s below [endpoints], or remove them all for Amazon's", name))
 		}
 	}
@@ -280,17 +280,17 @@ func (r *reader) displays() []Display {
 	return all
 }
 
-func (r *reader) tokenFiles() []TokenFile {
-	var all []TokenFile
+func (r *reader) tokenFiles() []agent.TokenFile {
+	var all []agent.TokenFile
 	for i := range r.count["token_file"] {
 		at := fmt.Sprintf("token_file[%d].", i)
-		f := TokenFile{Path: r.text(at + "path"), Mode: r.mode(at + "mode"), Group: r.text(at + "group")}
+		f := agent.TokenFile{Path: r.text(at + "path"), Mode: r.mode(at + "mode"), Group: r.text(at + "group")}
 		switch {
 		case f.Path == "":
 			r.missing(at+"path", "a [[token_file]] has no path", `write one, as in path = "/run/lwa-agent/access_token"`)
 		case !filepath.IsAbs(f.Path) || strings.HasSuffix(f.Path, "/"):
 			r.fault(at+"path", fmt.Sprintf("the token file %q is not an absolute path of a file", f.Path), "write the whole path, from the first / to the file's name")
-		case slices.ContainsFunc(all, func(g TokenFile) bool { return g.Path == f.Path }):
+		case slices.ContainsFunc(all, func(g agent.TokenFile) bool { return g.Path == f.Path }):
 			r.fault(at+"path", fmt.Sprintf("the token file %q is there twice", f.Path), "remove one")
 		}
 		if f.Mode&0o007 != 0 {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"lwa-agent/agent"
 	"lwa-agent/lwa"
 
 	"github.com/pelletier/go-toml/v2"
@@ -38,23 +39,18 @@ type Config struct {
 	ClientSecret lwa.Secret // zero for a public client
 	SecretFile   string     // client_secret_file where ClientSecret comes from it, so that a change is noticed
 	Scopes       []string
-	Region       string
 	RedirectURI  string
 	Method       string // agent.MethodCode or agent.MethodCBL
 	StateDir     string
 	RuntimeDir   string
 	Code         lwa.Secret // a code, or a whole redirect address, as it stands in the file
 	Device       Device
-	Inbox        Inbox
-	Refresh      Refresh
+	Inbox        []string      // where codes may be dropped: absolute; with a slash at the end a directory, else one file
+	BootSpread   time.Duration // after a boot, the first refresh waits a random part of this; 0 to 24 h
 	LinkPage     LinkPage
 	Displays     []Display
-	TokenFiles   []TokenFile
-
-	// Endpoints are those of [endpoints] where one is set there, else those of
-	// the region; AmazonEndpoints tells which.
-	Endpoints       lwa.Endpoints
-	AmazonEndpoints bool
+	TokenFiles   []agent.TokenFile
+	Endpoints    lwa.Endpoints // those of [endpoints] where one is set there, else those of the region
 
 	// Warnings are things that work and that somebody should still hear about:
 	// one line each, in the form of a Problem.
@@ -67,16 +63,6 @@ type Device struct {
 	SerialNumber string // empty: the agent makes one and keeps it
 }
 
-// Inbox is where codes may be dropped.
-type Inbox struct {
-	Paths []string // absolute; with a slash at the end a directory, else one file
-}
-
-// Refresh is how the tokens are kept fresh.
-type Refresh struct {
-	BootSpread time.Duration // after a boot, the first refresh waits a random part of this; 0 to 24 h
-}
-
 // LinkPage is the page on the local network.
 type LinkPage struct {
 	Listen            string // "host:port", the host mostly empty; empty: there is no page
@@ -87,14 +73,6 @@ type LinkPage struct {
 type Display struct {
 	Driver string
 	Device string // empty: the driver's own default
-}
-
-// TokenFile is a file in which the access token is kept for programs that
-// cannot ask for it.
-type TokenFile struct {
-	Path  string
-	Mode  os.FileMode // permission bits only
-	Group string      // empty: the agent's own
 }
 
 // Env looks up an environment variable, "" where it is not set; os.Getenv is one.

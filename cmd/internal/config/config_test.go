@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"lwa-agent/agent"
 	"lwa-agent/lwa"
 )
 
@@ -30,12 +31,11 @@ func parse(t *testing.T, text string, env Env) Config {
 func TestClientIDAloneIsAConfiguration(t *testing.T) {
 	amazon, _ := lwa.RegionEndpoints("na")
 	want := Config{
-		ClientID: goodID, Scopes: []string{"profile"}, Region: "na", Method: "cbl",
+		ClientID: goodID, Scopes: []string{"profile"}, Method: "cbl",
 		RedirectURI: "https://localhost:9745/authresponse",
 		StateDir:    "/var/lib/lwa-agent", RuntimeDir: "/run/lwa-agent",
-		Inbox:     Inbox{Paths: []string{"/var/spool/lwa-agent/"}},
-		Refresh:   Refresh{BootSpread: 30 * time.Second},
-		Endpoints: amazon, AmazonEndpoints: true,
+		Inbox: []string{"/var/spool/lwa-agent/"}, BootSpread: 30 * time.Second,
+		Endpoints: amazon,
 	}
 	if got := parse(t, "", noEnv); !reflect.DeepEqual(got, want) {
 		t.Errorf("the defaults are not the documented ones:\n got %+v\nwant %+v", got, want)
@@ -86,14 +86,14 @@ path = "/run/b"
 `, noEnv)
 	eu, _ := lwa.RegionEndpoints("eu")
 	want := Config{
-		ClientID: goodID, ClientSecret: lwa.NewSecret("s3cret"), SecretFile: secret, Scopes: []string{"alexa:all", "profile"}, Region: "eu",
+		ClientID: goodID, ClientSecret: lwa.NewSecret("s3cret"), SecretFile: secret, Scopes: []string{"alexa:all", "profile"},
 		RedirectURI: "http://localhost:9000/x?y=1", Method: "cbl", StateDir: "/s", RuntimeDir: "/r",
 		Code:   lwa.NewSecret("ANdNAVhyhqirUelHGEHA"),
-		Device: Device{"speaker", "0001"}, Inbox: Inbox{[]string{"/drop/", "/one/file"}}, Refresh: Refresh{5 * time.Minute},
+		Device: Device{"speaker", "0001"}, Inbox: []string{"/drop/", "/one/file"}, BootSpread: 5 * time.Minute,
 		LinkPage:   LinkPage{":9744", "/c.pem", "/k.pem"},
 		Displays:   []Display{{"terminal", "/dev/tty1"}, {"png", ""}},
-		TokenFiles: []TokenFile{{"/run/a", 0o600, "audio"}, {"/run/b", 0o640, ""}},
-		Endpoints:  eu, AmazonEndpoints: true,
+		TokenFiles: []agent.TokenFile{{Path: "/run/a", Mode: 0o600, Group: "audio"}, {Path: "/run/b", Mode: 0o640}},
+		Endpoints:  eu,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("a setting is lost:\n got %+v\nwant %+v", got, want)
@@ -106,7 +106,7 @@ device.product_id = "speaker"
 display = [{driver = "terminal", device = "/dev/tty2"}]
 refresh = { boot_spread = "1m" }
 `, noEnv)
-	if got.Device.ProductID != "speaker" || got.Refresh.BootSpread != time.Minute || len(got.Displays) != 1 || got.Displays[0].Device != "/dev/tty2" {
+	if got.Device.ProductID != "speaker" || got.BootSpread != time.Minute || len(got.Displays) != 1 || got.Displays[0].Device != "/dev/tty2" {
 		t.Errorf("TOML's other ways of writing a table are lost: %+v", got)
 	}
 }
@@ -158,8 +158,8 @@ func TestProfileAddressIsFoundFromTheTokenAddress(t *testing.T) {
 		"https://idp.example/x/auth/o2/token/y": "",
 	} {
 		c := parse(t, "[endpoints]\nauthorize = \"https://idp.example/a\"\ntoken = \""+token+"\"", noEnv)
-		if c.Endpoints.Profile != want || c.AmazonEndpoints {
-			t.Errorf("token address %s: profile %q (Amazon's: %t), want %q", token, c.Endpoints.Profile, c.AmazonEndpoints, want)
+		if c.Endpoints.Profile != want {
+			t.Errorf("token address %s: profile %q, want %q", token, c.Endpoints.Profile, want)
 		}
 	}
 	c := parse(t, "[endpoints]\nauthorize = \"https://i/a\"\ntoken = \"https://i/auth/o2/token\"\nprofile = \"https://i/me\"", noEnv)
@@ -265,7 +265,7 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 	}
 	want := parse(t, "", noEnv)
 	want.Displays = []Display{{"terminal", "/dev/tty1"}}
-	want.TokenFiles = []TokenFile{{"/run/lwa-agent/access_token", 0o640, ""}}
+	want.TokenFiles = []agent.TokenFile{{Path: "/run/lwa-agent/access_token", Mode: 0o640}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the example names another default than the program has:\n got %+v\nwant %+v", got, want)
 	}
