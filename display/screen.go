@@ -9,7 +9,10 @@
 // fits, there is text, with the reason and what would make one fit.
 package display
 
-import "slices"
+import (
+	"reflect"
+	"slices"
+)
 
 // Kind is what a Screen is about, for displays that treat kinds differently.
 type Kind int
@@ -50,11 +53,11 @@ type Payload struct{ Name, Text string }
 // Equal reports whether two screens look the same, so that an unchanged one is
 // not drawn again.
 func (s Screen) Equal(t Screen) bool {
-	return s.Kind == t.Kind && s.Title == t.Title && s.Problem == t.Problem &&
-		s.Scan == t.Scan && s.Open == t.Open && s.Address == t.Address &&
-		s.Enter == t.Enter && s.Code == t.Code &&
-		s.SmallerCode == t.SmallerCode && s.Elsewhere == t.Elsewhere &&
-		slices.Equal(s.Payloads, t.Payloads) && slices.Equal(s.Lines, t.Lines)
+	if !slices.Equal(s.Payloads, t.Payloads) || !slices.Equal(s.Lines, t.Lines) {
+		return false
+	}
+	s.Payloads, s.Lines = t.Payloads, t.Lines // nil looks like empty
+	return reflect.DeepEqual(s, t)
 }
 
 // Display is somewhere to show a Screen. Its methods may take as long as the
