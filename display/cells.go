@@ -52,29 +52,40 @@ func (c Cells) codeSize(q qrCode, quiet int) (columns, rows int) {
 	return n, (n + 1) / 2
 }
 
-// codeRows draws q: a cell of one colour is a blank with a background, a mixed
-// one U+2580 in the upper module's colour on the lower one's. No other glyph is
-// needed; full blocks show gaps between lines in common fonts. Each row ends in
-// a reset, since a terminal may paint the rest of a scrolled line in the
-// current background.
+// codeRows draws q. Each row ends in a reset, since a terminal may paint the
+// rest of a scrolled line in the current background.
 func (c Cells) codeRows(q qrCode, quiet int) []string {
+	if c.NoHalfBlock != "" {
+		return blankRows(q, quiet)
+	}
+	return halfBlockRows(q, quiet)
+}
+
+// blankRows has two blanks with a background for each module.
+func blankRows(q qrCode, quiet int) []string {
 	var rows []string
 	m, end := q.modules(), q.size()+quiet
-	if c.NoHalfBlock != "" {
-		for y := -quiet; y < end; y++ {
-			var b strings.Builder
-			bg := 0
-			for x := -quiet; x < end; x++ {
-				if want := background(m.dark(x, y)); want != bg {
-					bg = want
-					fmt.Fprintf(&b, "\x1b[%dm", bg)
-				}
-				b.WriteString("  ")
+	for y := -quiet; y < end; y++ {
+		var b strings.Builder
+		bg := 0
+		for x := -quiet; x < end; x++ {
+			if want := background(m.dark(x, y)); want != bg {
+				bg = want
+				fmt.Fprintf(&b, "\x1b[%dm", bg)
 			}
-			rows = append(rows, b.String()+reset)
+			b.WriteString("  ")
 		}
-		return rows
+		rows = append(rows, b.String()+reset)
 	}
+	return rows
+}
+
+// halfBlockRows has a cell for two modules: of one colour a blank with a
+// background, mixed U+2580 in the upper module's colour on the lower one's. No
+// other glyph is needed; full blocks show gaps between lines in common fonts.
+func halfBlockRows(q qrCode, quiet int) []string {
+	var rows []string
+	m, end := q.modules(), q.size()+quiet
 	for y := -quiet; y < end; y += 2 {
 		var b strings.Builder
 		fg, bg := 0, 0
