@@ -95,22 +95,10 @@ func number(v float64) string {
 // thousands writes a whole number with commas.
 func thousands(n int) string {
 	text := strconv.Itoa(n)
-	start := len(text) % 3
-	if n < 0 {
-		start = (len(text)-1)%3 + 1
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
 	}
-	groups := []string{}
-	if text[:start] != "" && text[:start] != "-" {
-		groups = append(groups, text[:start])
-	}
-	for i := start; i < len(text); i += 3 {
-		groups = append(groups, text[i:i+3])
-	}
-	joined := strings.Join(groups, ",")
-	if text[:start] == "-" {
-		return "-" + joined
-	}
-	return joined
+	return text
 }
 
 // wrap breaks text into lines of at most so many characters, where its words
