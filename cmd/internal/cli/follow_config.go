@@ -68,11 +68,19 @@ func (w *watched) wait(ctx context.Context) bool {
 				w.watcher.Close()
 			}
 			return false
-		case e := <-events:
+		case e, ok := <-events:
+			if !ok {
+				events, errors = nil, nil // a closed one would be ready for ever
+				continue
+			}
 			if slices.Contains(w.paths, filepath.Clean(e.Name)) { // what else is in the directory is no news
 				settled.Reset(configSettle)
 			}
-		case err := <-errors: // an overflow, say: look
+		case err, ok := <-errors: // an overflow, say: look
+			if !ok {
+				events, errors = nil, nil
+				continue
+			}
 			w.warn(err)
 			settled.Reset(configSettle)
 		case <-settled.C:
