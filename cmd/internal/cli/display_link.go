@@ -31,17 +31,7 @@ type displayLink struct {
 }
 
 func newDisplayLink(path string) *displayLink {
-	return &displayLink{
-		socket: &socket{path: path, transport: &http.Transport{DialContext: dialer(path), DisableKeepAlives: true}},
-		again:  make(chan struct{}, 1),
-	}
-}
-
-func dialer(path string) func(ctx context.Context, network, address string) (net.Conn, error) {
-	return func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}
+	return &displayLink{socket: newSocket(path), again: make(chan struct{}, 1)}
 }
 
 // follow shows on b what the agent says, for as long as ctx lasts. When no

@@ -38,15 +38,22 @@ type socket struct {
 }
 
 func (a *app) socket() *socket {
-	path := filepath.Join(config.RuntimeDir(a.configPath), socketName)
+	return newSocket(filepath.Join(config.RuntimeDir(a.configPath), socketName))
+}
+
+func newSocket(path string) *socket {
 	return &socket{path, &http.Transport{
 		DisableKeepAlives:  true,
 		DisableCompression: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
-		},
+		DialContext:        dialer(path),
 	}}
+}
+
+func dialer(path string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}
 }
 
 // answerError is what the agent said instead of doing what it was asked for.
