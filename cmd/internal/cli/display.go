@@ -39,7 +39,7 @@ func runDisplay(ctx context.Context, runtimeDir string, displays []config.Displa
 	b := newBoard(targetsFor(displays), stderr)
 	link := newDisplayLink(filepath.Join(runtimeDir, eventsSocketName))
 	var tasks sync.WaitGroup
-	tasks.Go(func() { link.report(ctx, b) })
+	tasks.Go(func() { link.report(ctx, b, stderr) })
 	tasks.Go(func() { link.follow(ctx, b, stderr) })
 	b.run(ctx)
 	tasks.Wait()

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,50 +74,47 @@ func (l *displayLink) askAgain() {
 }
 
 // report tells the agent what b shows, whenever that changes, and again after
-// the connection was lost.
-func (l *displayLink) report(ctx context.Context, b *board) {
-	transport := &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+// the connection was lost. What the agent does not take is said once.
+func (l *displayLink) report(ctx context.Context, b *board, stderr io.Writer) {
+	kept := &socket{l.socket.path, &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dialer(l.socket.path)(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
 		return &watchedConn{Conn: conn, closed: l.askAgain}, nil
-	}}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Timeout: reportWithin}
-	retry := time.NewTimer(reportAgain)
-	defer retry.Stop()
+	}}}
+	defer kept.transport.CloseIdleConnections()
+	var said string
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-b.changed:
 		case <-l.again:
-		case <-retry.C:
 		}
-		retry.Stop()
-		if err := l.post(ctx, client, b.lines()); err != nil {
-			retry.Reset(reportAgain)
+		// A refusal may end the connection, which asks for a report as well: only
+		// the pause keeps that from going round and round.
+		for err := post(ctx, kept, b.lines()); err != nil; err = post(ctx, kept, b.lines()) {
+			if refused, is := errors.AsType[*answerError](err); is && refused.Error() != said {
+				said = refused.Error()
+				fmt.Fprintf(stderr, "lwa-agent: the status lacks the displays: %s\n", said)
+			}
+			if !pause(ctx, reportAgain) {
+				return
+			}
 		}
 	}
 }
 
-func (l *displayLink) post(ctx context.Context, client *http.Client, lines []agent.Display) error {
+func post(ctx context.Context, kept *socket, lines []agent.Display) error {
+	ctx, cancel := context.WithTimeout(ctx, reportWithin)
+	defer cancel()
 	body, err := json.Marshal(lines)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent/display", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, response.Body) // or the connection would not be kept
-	return errors.Join(err, response.Body.Close())
+	_, err = kept.call(ctx, http.MethodPost, "/display", string(body))
+	return err
 }
 
 // watchedConn tells when it is closed, also by the other side: the transport

@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -36,6 +37,7 @@ type eventsAgent struct {
 	server   *http.Server
 	statuses chan agent.Status
 	reports  chan report
+	full     atomic.Int32 // so many reports are too long for it
 }
 
 type report struct {
@@ -62,6 +64,12 @@ func startEvents(t *testing.T, runtimeDir string) *eventsAgent {
 		}
 	})
 	mux.HandleFunc("POST /display", func(w http.ResponseWriter, r *http.Request) {
+		if a.full.Add(-1) >= 0 {
+			w.Header().Set("Connection", "close") // as after a body that is not read to its end
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			w.Write(marshal(map[string]string{"error": "too_long", "message": "too long", "hint": "shorten it"}))
+			return
+		}
 		var displays []agent.Display
 		if err := json.NewDecoder(r.Body).Decode(&displays); err != nil {
 			t.Errorf("POST /display: %v", err)
@@ -236,6 +244,25 @@ func TestAgentForgettingADisplayIsToldAgain(t *testing.T) {
 	}
 	if again := fake.hears(t, "QR of the code-pair URL, version 3-M"); again.connection == first.connection {
 		t.Error("reported over the connection that was closed")
+	}
+}
+
+func TestRefusedReportIsSaidOnceAndTriedAgainInAWhile(t *testing.T) {
+	dir := t.TempDir()
+	fake := startEvents(t, dir)
+	fake.full.Store(2)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var log lockedBuffer
+	began := time.Now()
+	go runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &log)
+	fake.say(t, pairStatus())
+	fake.hears(t, "QR of the code-pair URL, version 3-M")
+	if took := time.Since(began); took < 2*reportAgain {
+		t.Errorf("two refused reports were followed by one after %v: it asks without a pause", took)
+	}
+	if want := "lwa-agent: the status lacks the displays: too long; shorten it\n"; log.String() != want {
+		t.Errorf("the log says %q, want %q", log.String(), want)
 	}
 }
 
