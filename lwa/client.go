@@ -87,7 +87,7 @@ func (r request) spent(word string) (message, hint string) {
 	case r == requestRefresh:
 		return "Amazon no longer accepts this device's link: it was removed in the Amazon account", "link the device again"
 	case word == "access_denied":
-		return "the person at Amazon pressed Cancel", "scan the QR code and allow the device"
+		return "the person who signed in pressed Cancel", "scan the QR code and allow the device"
 	case r == requestExchange:
 		return "Amazon did not accept the code: it was used before, is older than 5 minutes, or belongs to another QR code", "scan the QR code that is shown now"
 	default:

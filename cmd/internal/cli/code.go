@@ -146,7 +146,7 @@ func codeError(err error) error {
 }
 
 // errNoOutcome ends the wait for what becomes of a code.
-var errNoOutcome = fmt.Errorf("no outcome within %s; see: lwa-agent status", codePatience)
+var errNoOutcome = fmt.Errorf("nothing came of the code within %.0f s; it may still be on its way; see: lwa-agent status", codePatience.Seconds())
 
 // hope tells from the statuses after a code what became of it.
 type hope struct {

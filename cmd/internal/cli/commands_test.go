@@ -76,6 +76,13 @@ func TestSocketThatAKilledAgentLeftIsNoRunningAgent(t *testing.T) {
 		"lwa-agent: the agent is not running (nobody answers at "+f.socket()+"); start it with: systemctl start lwa-agent\n")
 }
 
+func TestAgentThatStopsWhileItIsAskedIsToldFromAMissingOne(t *testing.T) {
+	f := startFake(t, linked())
+	f.mux.HandleFunc("GET /token", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	f.run("", "token").expect(t, "whoever starts it anew would not look for why it stopped", 1, "",
+		"lwa-agent: the agent stopped while it was asked ("+f.socket()+"); see: systemctl status lwa-agent\n")
+}
+
 func TestWhateverElseAnswersIsNotTakenForTheAgent(t *testing.T) {
 	f := startFake(t, unlinked())
 	f.mux.HandleFunc("GET /token", func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) })
@@ -95,11 +102,20 @@ func TestDeniedSocketNamesTheGroupToJoin(t *testing.T) {
 	if got := joinGroup("424242", 0o660); !strings.HasPrefix(got, "join the group with: sudo usermod -aG 424242 ") || !strings.HasSuffix(got, ", then log in again") {
 		t.Errorf("cure %q, want the command that joins the group", got)
 	}
-	if got := joinGroup("0", 0o660); got != "no group may; use sudo" {
+	if got := joinGroup("0", 0o660); got != "" {
 		t.Errorf("cure %q: nobody should join the group root", got)
 	}
-	if got := joinGroup("424242", 0o700); got != "no group may; use sudo" {
+	if got := joinGroup("424242", 0o700); got != "" {
 		t.Errorf("cure %q: joining a group that may not either does not help", got)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := denied(path).Error(), "only root may use "+path+"; use sudo"; got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		t.Fatal(err)
 	}
 	if got := cureOfDenied(path); strings.Contains(got, "usermod") {
 		t.Errorf("cure %q: the user is in that group already, and would join it in vain", got)

@@ -11,8 +11,17 @@ import (
 	"syscall"
 )
 
+// denied says what to do about a socket that the invoking user may not use.
+func denied(path string) error {
+	if cure := cureOfDenied(path); cure != "" {
+		return fmt.Errorf("you may not use %s: %s", path, cure)
+	}
+	return fmt.Errorf("only root may use %s; use sudo", path)
+}
+
 // cureOfDenied says how the invoking user comes to use path: which group it
-// belongs to, or the directory that hides it, and the command to join that.
+// belongs to, or the directory that hides it, and the command to join that;
+// "" where there is none to join.
 func cureOfDenied(path string) string {
 	info, err := os.Stat(path)
 	for err != nil && path != "/" {
@@ -20,19 +29,20 @@ func cureOfDenied(path string) string {
 		info, err = os.Stat(path)
 	}
 	if err != nil {
-		return "use sudo"
+		return ""
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return "use sudo"
+		return ""
 	}
 	return joinGroup(strconv.FormatUint(uint64(owner.Gid), 10), info.Mode().Perm())
 }
 
-// joinGroup is the cure where the group gid owns what was denied.
+// joinGroup is the cure where the group gid owns what was denied; "" where no
+// group may use it.
 func joinGroup(gid string, mode fs.FileMode) string {
 	if gid == "0" || mode&0o070 == 0 {
-		return "no group may; use sudo"
+		return ""
 	}
 	group := gid
 	if g, err := user.LookupGroupId(gid); err == nil {

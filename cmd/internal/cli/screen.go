@@ -55,7 +55,7 @@ func stateScreen(st agent.Status, now time.Time) display.Screen {
 	case st.LastError != nil:
 		return display.Screen{Kind: display.Problem, Title: "This device is not linked to Amazon", Lines: more(reasonText(st))}
 	}
-	return display.Screen{Kind: display.Working, Title: title, Lines: more("A moment: the code is on its way.", reasonText(st))}
+	return display.Screen{Kind: display.Working, Title: title, Lines: more("One moment: the link is being prepared.", reasonText(st))}
 }
 
 // authorizeScreen offers the authorize URL. The code comes back by hand: the

@@ -102,7 +102,7 @@ func TestWordsOfEachState(t *testing.T) {
 		},
 		{
 			name: "no code yet", status: agent.Status{State: agent.Unlinked, Reason: "not linked yet"},
-			kind: display.Working, said: []string{"the code is on its way"},
+			kind: display.Working, said: []string{"the link is being prepared"},
 		},
 		{
 			name: "no code to be had", kind: display.Problem,

@@ -118,14 +118,19 @@ func (s *socket) call(ctx context.Context, method, target, body string) ([]byte,
 // errNotRunning passes by itself when the agent starts.
 var errNotRunning = errors.New("the agent is not running")
 
-// notRunningError says so and what to do.
-type notRunningError struct{ path, why string }
+// notRunningError is errNotRunning with what to do.
+type notRunningError string
 
-func (e *notRunningError) Error() string {
-	return fmt.Sprintf("the agent is not running (%s %s); start it with: systemctl start lwa-agent", e.why, e.path)
+func (e notRunningError) Error() string        { return string(e) }
+func (e notRunningError) Is(target error) bool { return target == errNotRunning }
+
+func (s *socket) missing(why string) error {
+	return notRunningError(fmt.Sprintf("the agent is not running (%s %s); start it with: systemctl start lwa-agent", why, s.path))
 }
 
-func (e *notRunningError) Is(target error) bool { return target == errNotRunning }
+func (s *socket) stopped() error {
+	return notRunningError(fmt.Sprintf("the agent stopped while it was asked (%s); see: systemctl status lwa-agent", s.path))
+}
 
 // unreachable says why there is no answer from the agent.
 func (s *socket) unreachable(err error) error {
@@ -133,13 +138,13 @@ func (s *socket) unreachable(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
-		return &notRunningError{s.path, "no"}
+		return s.missing("no")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &notRunningError{s.path, "nobody answers at"}
+		return s.missing("nobody answers at")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return &notRunningError{s.path, "it went away from"}
+		return s.stopped()
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("you may not use %s: %s", s.path, cureOfDenied(s.path))
+		return denied(s.path)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("the agent does not answer at %s; see: systemctl status lwa-agent", s.path)
 	}
@@ -198,7 +203,7 @@ func (s *socket) events(ctx context.Context, send func(update) bool) error {
 	if err := lines.Err(); err != nil {
 		return s.unreachable(err)
 	}
-	return &notRunningError{s.path, "it went away from"}
+	return s.stopped()
 }
 
 // pause reports whether d passed before ctx ended.
