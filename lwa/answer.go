@@ -4,13 +4,81 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
+	"mime"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 )
+
+// judge returns nil for an answer that may hold what was asked for.
+func judge(resp *http.Response, answer []byte, what request) *Error {
+	notOAuth := func(why string) *Error {
+		return &Error{
+			Kind: Passing, Code: "not_oauth",
+			Message: fmt.Sprintf("%s gave an answer that is not Amazon's (%d, %s)", resp.Request.URL.Host, resp.StatusCode, why),
+			Hint:    "if this network has a sign-in page, sign in there; " + byItself,
+		}
+	}
+	switch {
+	case len(answer) > maxAnswer:
+		return notOAuth("longer than 64 KiB")
+	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests:
+		return &Error{Kind: Passing, Code: "server", Message: fmt.Sprintf("%s answered %d", resp.Request.URL.Host, resp.StatusCode), Hint: byItself}
+	case !isJSON(resp.Header.Get("Content-Type")):
+		return notOAuth("no JSON")
+	}
+	fields, err := parseAnswer(answer)
+	if err != nil {
+		return notOAuth(err.Error())
+	}
+	if word := errorWord(fields); word != "" {
+		e := refused(resp.StatusCode, word, fields.text("error_description"), what)
+		if resp.StatusCode < http.StatusBadRequest {
+			e.Kind = Passing // an error in a success is no proof of anything
+		}
+		return e
+	}
+	if resp.StatusCode != http.StatusOK {
+		return notOAuth("no error word")
+	}
+	return nil
+}
+
+// errorWord returns the error word of an answer where it is one of the
+// protocol's form, so that no other text of a server's reaches a message.
+func errorWord(fields object) string {
+	word := fields.text("error")
+	if len(word) > 40 || bytes.ContainsFunc([]byte(word), func(r rune) bool {
+		return r != '_' && r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return "unknown_error"
+	}
+	return word
+}
+
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
+}
+
+// retryAfter reads seconds or a date, which is compared with the server's own
+// clock because ours may be wrong.
+func retryAfter(value string, date time.Time) time.Duration {
+	var wait time.Duration
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(seconds, 1<<20)) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil && !date.IsZero() {
+		wait = at.Sub(date)
+	} else {
+		return 0
+	}
+	return min(max(wait, time.Second), time.Hour)
+}
 
 // object is a JSON object by its exact keys. Decoding into a struct would take
 // "ACCESS_TOKEN" for "access_token", and of two keys the last.

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -76,7 +77,7 @@ func (c *Client) AuthorizeURL(a Attempt) string {
 // scopeData is the JSON that Amazon wants beside the scope alexa:all, and
 // nothing for any other scope.
 func (c *Client) scopeData() string {
-	if !c.hasScope("alexa:all") {
+	if !slices.Contains(c.Scopes, "alexa:all") {
 		return ""
 	}
 	type attributes struct {

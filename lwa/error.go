@@ -95,6 +95,19 @@ func refused(status int, word, description string, what request) *Error {
 	return e
 }
 
+func (r request) spent(word string) (message, hint string) {
+	switch {
+	case r == requestRefresh:
+		return "Amazon no longer accepts this device's link: it was removed in the Amazon account", "link the device again"
+	case word == "access_denied":
+		return "the person who signed in pressed Cancel", "scan the QR code and allow the device"
+	case r == requestExchange:
+		return "Amazon did not accept the code: it was used before, is older than 5 minutes, or belongs to another QR code", "scan the QR code that is shown now"
+	default:
+		return "the code on the screen was not used in time", ""
+	}
+}
+
 func malformed(word, description string, what request) (message, hint string) {
 	switch {
 	case strings.Contains(description, "client_secret"):
