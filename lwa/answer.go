@@ -15,45 +15,45 @@ import (
 	"unicode"
 )
 
-// judge returns nil for an answer that may hold what was asked for.
-func judge(resp *http.Response, answer []byte, what request) *Error {
-	notOAuth := func(why string) *Error {
-		return &Error{
+// judge returns an answer that may hold what was asked for.
+func judge(resp *http.Response, text []byte, what request) (object, *Error) {
+	notOAuth := func(why string) (object, *Error) {
+		return nil, &Error{
 			Kind: Passing, Code: "not_oauth",
 			Message: fmt.Sprintf("%s gave an answer that is not Amazon's (%d, %s)", resp.Request.URL.Host, resp.StatusCode, why),
 			Hint:    "if this network has a sign-in page, sign in there; " + byItself,
 		}
 	}
 	switch {
-	case len(answer) > maxAnswer:
+	case len(text) > maxAnswer:
 		return notOAuth("longer than 64 KiB")
 	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests:
-		return &Error{Kind: Passing, Code: "server", Message: fmt.Sprintf("%s answered %d", resp.Request.URL.Host, resp.StatusCode), Hint: byItself}
+		return nil, &Error{Kind: Passing, Code: "server", Message: fmt.Sprintf("%s answered %d", resp.Request.URL.Host, resp.StatusCode), Hint: byItself}
 	case !isJSON(resp.Header.Get("Content-Type")):
 		return notOAuth("no JSON")
 	}
-	fields, err := parseAnswer(answer)
+	answer, err := parseAnswer(text)
 	if err != nil {
 		return notOAuth(err.Error())
 	}
-	if word := errorWord(fields); word != "" {
-		e := refused(resp.StatusCode, word, fields.text("error_description"), what)
+	if word := errorWord(answer); word != "" {
+		e := refused(resp.StatusCode, word, answer.text("error_description"), what)
 		if resp.StatusCode < http.StatusBadRequest {
 			e.Kind = Passing // an error in a success is no proof of anything
 		}
-		return e
+		return nil, e
 	}
 	if resp.StatusCode != http.StatusOK {
 		return notOAuth("no error word")
 	}
-	return nil
+	return answer, nil
 }
 
 // errorWord returns the error word of an answer where it is one of the
 // protocol's form, so that no other text of a server's reaches a message.
-func errorWord(fields object) string {
-	word := fields.text("error")
-	if len(word) > 40 || bytes.ContainsFunc([]byte(word), func(r rune) bool {
+func errorWord(answer object) string {
+	word := answer.text("error")
+	if len(word) > 40 || strings.ContainsFunc(word, func(r rune) bool {
 		return r != '_' && r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}) {
 		return "unknown_error"
@@ -150,7 +150,7 @@ func (o object) life(key string) time.Duration {
 // visible reports whether s is 1 to limit visible ASCII characters, as tokens
 // and codes are (RFC 6749 appendix A).
 func visible(s string, limit int) bool {
-	return s != "" && len(s) <= limit && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+	return s != "" && len(s) <= limit && isVisible(s)
 }
 
 // displayName cuts text of a server's to what a display can show on a line.

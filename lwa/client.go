@@ -73,9 +73,9 @@ const (
 	requestProfile  request = "profile"
 )
 
-// post sends a form and returns the body of a 200 with JSON in it. Everything
-// else is an *Error.
-func (c *Client) post(ctx context.Context, what request, endpoint string, form url.Values) ([]byte, time.Time, error) {
+// post sends a form and returns the JSON object of a 200. Everything else is an
+// *Error.
+func (c *Client) post(ctx context.Context, what request, endpoint string, form url.Values) (object, time.Time, error) {
 	body := &sealedBody{text: strings.NewReader(form.Encode())}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, body)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Client) post(ctx context.Context, what request, endpoint string, form u
 	return c.do(ctx, what, req, body)
 }
 
-func (c *Client) do(ctx context.Context, what request, req *http.Request, body *sealedBody) ([]byte, time.Time, error) {
+func (c *Client) do(ctx context.Context, what request, req *http.Request, body *sealedBody) (object, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	req = req.WithContext(ctx)
@@ -102,13 +102,14 @@ func (c *Client) do(ctx context.Context, what request, req *http.Request, body *
 	}
 	defer resp.Body.Close()
 	date, _ := http.ParseTime(resp.Header.Get("Date"))
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		e := unreachable(err, req.URL.Host, false)
 		e.Date = date
 		return nil, date, e
 	}
-	if e := judge(resp, answer, what); e != nil {
+	answer, e := judge(resp, text, what)
+	if e != nil {
 		e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), date)
 		e.Date = date
 		return nil, date, e

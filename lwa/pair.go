@@ -41,16 +41,12 @@ func (c *Client) CodePair(ctx context.Context) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	fields, err := parseAnswer(answer)
-	if err != nil {
-		return Pair{}, err // judge has parsed it before
-	}
 	p := Pair{
-		DeviceCode:      NewSecret(fields.text("device_code")),
-		UserCode:        fields.text("user_code"),
-		VerificationURI: fields.text("verification_uri"),
-		Interval:        min(max(fields.seconds("interval"), minInterval), maxInterval),
-		Life:            min(fields.seconds("expires_in"), maxPairLife),
+		DeviceCode:      NewSecret(answer.text("device_code")),
+		UserCode:        answer.text("user_code"),
+		VerificationURI: answer.text("verification_uri"),
+		Interval:        min(max(answer.seconds("interval"), minInterval), maxInterval),
+		Life:            min(answer.seconds("expires_in"), maxPairLife),
 		Date:            date,
 	}
 	if p.Life <= 0 {

@@ -70,18 +70,14 @@ func (c *Client) token(ctx context.Context, what request, form url.Values) (Toke
 	if err != nil {
 		return Token{}, err
 	}
-	fields, err := parseAnswer(answer)
-	if err != nil {
-		return Token{}, err // judge has parsed it before
-	}
 	t := Token{
-		Access:  NewSecret(fields.text("access_token")),
-		Refresh: NewSecret(fields.text("refresh_token")),
-		Life:    fields.life("expires_in"),
-		Scopes:  fields.text("scope"),
+		Access:  NewSecret(answer.text("access_token")),
+		Refresh: NewSecret(answer.text("refresh_token")),
+		Life:    answer.life("expires_in"),
+		Scopes:  answer.text("scope"),
 		Date:    date,
 	}
-	kind := fields.text("token_type")
+	kind := answer.text("token_type")
 	switch {
 	case !visible(t.Access.Reveal(), maxToken):
 		return Token{}, &Error{Kind: Passing, Code: "not_oauth", Message: "the server's answer holds no access token", Hint: byItself, Date: date}
@@ -115,12 +111,8 @@ func (c *Client) Profile(ctx context.Context, access Secret) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fields, err := parseAnswer(answer)
-	if err != nil {
-		return "", err
-	}
 	for _, key := range []string{"name", "email", "user_id", "sub"} {
-		if text := displayName(fields.text(key)); text != "" {
+		if text := displayName(answer.text(key)); text != "" {
 			return text, nil
 		}
 	}
