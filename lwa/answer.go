@@ -85,33 +85,52 @@ func retryAfter(value string, date time.Time) time.Duration {
 type object map[string]json.RawMessage
 
 func parseAnswer(text []byte) (object, error) {
+	fields := object{}
+	err := eachMember(text, func(key string, value json.RawMessage) error {
+		if _, twice := fields[key]; twice {
+			return errors.New("a key twice in the JSON")
+		}
+		fields[key] = value
+		return nil
+	})
+	return fields, err
+}
+
+var (
+	errNoObject = errors.New("no JSON object")
+	errDamaged  = errors.New("damaged JSON")
+	errMore     = errors.New("something behind the JSON")
+)
+
+// eachMember calls yield with the members of a JSON object, as they are written
+// and in their order, until it returns an error. Errors are that and the three
+// above.
+func eachMember(text []byte, yield func(key string, value json.RawMessage) error) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return nil, errors.New("no JSON object")
+		return errNoObject
 	}
-	fields := object{}
 	for d.More() {
 		key, err := d.Token()
 		name, isText := key.(string)
 		if err != nil || !isText {
-			return nil, errors.New("damaged JSON")
-		}
-		if _, twice := fields[name]; twice {
-			return nil, errors.New("a key twice in the JSON")
+			return errDamaged
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			return nil, errors.New("damaged JSON")
+			return errDamaged
 		}
-		fields[name] = value
+		if err := yield(name, value); err != nil {
+			return err
+		}
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, errors.New("damaged JSON")
+		return errDamaged
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something behind the JSON")
+		return errMore
 	}
-	return fields, nil
+	return nil
 }
 
 // text returns a string, and nothing for any other type.

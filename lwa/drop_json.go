@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 )
@@ -12,38 +11,24 @@ import (
 // parseJSON reads JSON. Keys count as they are written and only on the top
 // level; encoding/json into a struct would take "CODE" too, and the last of two.
 func parseJSON(s string) (Drop, error) {
-	broken := badDrop("the text is JSON with an error in it, or not all of it", `write {"code":"…"}`)
-	dec := json.NewDecoder(strings.NewReader(s))
-	if _, err := dec.Token(); err != nil {
-		return Drop{}, broken
-	}
 	found := answerParts{}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return Drop{}, broken
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return Drop{}, broken
-		}
-		name, _ := key.(string) // keys of an object are strings
-		if !slices.Contains([]string{"code", "state", "error", "error_description"}, name) || bytes.Equal(value, []byte("null")) {
-			continue
+	err := eachMember([]byte(s), func(key string, value json.RawMessage) error {
+		if !slices.Contains([]string{"code", "state", "error", "error_description"}, key) || bytes.Equal(value, []byte("null")) {
+			return nil
 		}
 		var text string
 		if err := json.Unmarshal(value, &text); err != nil {
-			return Drop{}, badDrop("the JSON has a code or state that is not a string", `write {"code":"…"}`)
+			return badDrop("the JSON has a code or state that is not a string", `write {"code":"…"}`)
 		}
-		if err := found.set(name, strings.TrimSpace(text)); err != nil {
-			return Drop{}, err
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return Drop{}, broken
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return found.set(key, strings.TrimSpace(text))
+	})
+	switch {
+	case errors.Is(err, errNoObject), errors.Is(err, errDamaged):
+		return Drop{}, badDrop("the text is JSON with an error in it, or not all of it", `write {"code":"…"}`)
+	case errors.Is(err, errMore):
 		return Drop{}, badDrop("there is more text behind the JSON", `write {"code":"…"} and nothing else`)
+	case err != nil:
+		return Drop{}, err
 	}
 	if !isAddress(found["code"]) {
 		return found.drop()
