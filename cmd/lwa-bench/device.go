@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/lwa/lwatest"
 )
 
@@ -200,7 +201,7 @@ func (b *bench) startLinked(ctx context.Context, o deviceOptions) (*device, erro
 // link hands in the code of a person who pressed Allow, and waits until all is
 // quiet: linked, saved, and the account's name known.
 func (d *device) link(ctx context.Context) error {
-	offer, err := d.until(ctx, offers)
+	offer, err := d.until(ctx, socket.Offers)
 	if err != nil {
 		return err
 	}
@@ -211,9 +212,6 @@ func (d *device) link(ctx context.Context) error {
 	if err := d.post(ctx, "/code", back); err != nil {
 		return err
 	}
-	_, err = d.until(ctx, named)
+	_, err = d.until(ctx, socket.Named)
 	return err
 }
-
-func offers(s agent.Status) bool { return s.AuthorizeURL != "" || s.UserCode != "" }
-func named(s agent.Status) bool  { return s.State == agent.Linked && s.Account != "" }

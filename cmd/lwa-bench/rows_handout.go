@@ -174,11 +174,7 @@ func (b *bench) hang(ctx context.Context) error {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
 	for range hangWaiters {
-		go func() {
-			if response, err := d.request(waiting, "GET", "/token?min_valid=1h", ""); err == nil {
-				response.Body.Close()
-			}
-		}()
+		go func() { _, _ = d.socket().Token(waiting, time.Hour) }()
 	}
 	kept, err := d.dial("agent.sock")
 	if err != nil {

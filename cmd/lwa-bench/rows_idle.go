@@ -11,6 +11,7 @@ import (
 	"github.com/creack/pty"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 )
 
 const (
@@ -125,7 +126,7 @@ func (r *resting) reboot(ctx context.Context) error {
 	if err := r.startBoth(ctx); err != nil {
 		return err
 	}
-	_, err := r.until(ctx, func(s agent.Status) bool { return named(s) && s.ExpiresAt != nil && len(s.Displays) > 0 })
+	_, err := r.until(ctx, func(s agent.Status) bool { return socket.Named(s) && s.ExpiresAt != nil && len(s.Displays) > 0 })
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/lwa/lwatest"
 )
 
@@ -67,7 +68,7 @@ func (b *bench) drop(ctx context.Context, end string, tls, rename bool) (time.Du
 	if err := d.start(ctx); err != nil {
 		return 0, err
 	}
-	offer, err := d.until(ctx, offers)
+	offer, err := d.until(ctx, socket.Offers)
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +100,7 @@ func (b *bench) drop(ctx context.Context, end string, tls, rename bool) (time.Du
 	case <-time.After(patience):
 		return 0, d.explain(errors.New("the dropped code does not arrive"))
 	}
-	if _, err := d.until(ctx, named); err != nil {
+	if _, err := d.until(ctx, socket.Named); err != nil {
 		return 0, err
 	}
 	return took, d.end()
@@ -160,7 +161,7 @@ func (b *bench) signInOnce(ctx context.Context, after time.Duration) (took time.
 	if err := d.start(ctx); err != nil {
 		return 0, 0, err
 	}
-	offer, err := d.until(ctx, offers)
+	offer, err := d.until(ctx, socket.Offers)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -181,7 +182,7 @@ func (b *bench) signInOnce(ctx context.Context, after time.Duration) (took time.
 		return 0, 0, err
 	}
 	took = time.Since(pressed)
-	if _, err := d.until(ctx, named); err != nil {
+	if _, err := d.until(ctx, socket.Named); err != nil {
 		return 0, 0, err
 	}
 	return took, offer.PollSeconds, d.end()

@@ -13,6 +13,7 @@ import (
 	"github.com/creack/pty"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/display/displaytest"
 )
 
@@ -103,7 +104,7 @@ func (b *bench) firstPicture(ctx context.Context, o deviceOptions, size pty.Wins
 	if err != nil {
 		return 0, err
 	}
-	wanted, err := d.until(ctx, offers)
+	wanted, err := d.until(ctx, socket.Offers)
 	if err == nil {
 		err = screen.settle(ctx)
 	}

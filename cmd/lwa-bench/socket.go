@@ -1,88 +1,39 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 )
 
-// post tells the agent something by agent.sock, where time does not matter.
-func (d *device) post(ctx context.Context, target, body string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	response, err := d.request(ctx, http.MethodPost, target, body)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("POST %s is answered with %s", target, response.Status)
-	}
-	return nil
-}
+// socket is agent.sock where time does not matter.
+func (d *device) socket() *socket.Socket { return socket.New(d.path("run/agent.sock")) }
 
-func (d *device) request(ctx context.Context, method, target, body string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://agent"+target, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", d.path("run/agent.sock"))
-		},
-	}
-	return transport.RoundTrip(request)
+// post tells the agent something.
+func (d *device) post(ctx context.Context, target, body string) error {
+	_, err := d.socket().Ask(ctx, http.MethodPost, target, body)
+	return err
 }
 
 // until waits for a status that is wanted, from an agent that may be starting.
 func (d *device) until(ctx context.Context, wanted func(agent.Status) bool) (agent.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
-	var last agent.Status
-	for {
-		done, err := d.follow(ctx, func(s agent.Status) bool { last = s; return wanted(s) })
-		if done {
-			return last, nil
-		}
-		if pause(ctx, 5*time.Millisecond) != nil {
-			return last, d.explain(fmt.Errorf("the agent does not get as far as it should: it is %q: %w", last.State, err))
-		}
-	}
-}
-
-// follow calls yield with each status until that says true, or the connection ends.
-func (d *device) follow(ctx context.Context, yield func(agent.Status) bool) (done bool, err error) {
-	response, err := d.request(ctx, http.MethodGet, "/events", "")
+	status, err := d.socket().Until(ctx, 5*time.Millisecond, wanted)
 	if err != nil {
-		return false, err
+		err = d.explain(fmt.Errorf("the agent does not get as far as it should: it is %q: %w", status.State, err))
 	}
-	defer response.Body.Close()
-	lines := bufio.NewScanner(response.Body)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var s agent.Status
-		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
-			return false, err
-		}
-		if yield(s) {
-			return true, nil
-		}
-	}
-	return false, errors.Join(errors.New("the agent ended its events"), lines.Err())
+	return status, err
 }
 
 // connection is a client that costs as little as a program in C: its calls

@@ -33,7 +33,6 @@ type story struct {
 	began  time.Time
 	amazon *amazon
 	device *device
-	socket socket
 	person person
 
 	status agent.Status // when a step last looked
@@ -55,7 +54,6 @@ func playStory(ctx context.Context, streams cli.Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	s.socket = s.device.socket()
 	defer func() {
 		_ = s.device.stop() // the last step has looked how it ends; after another one it adds nothing
 		err = errors.Join(err, s.device.remove())

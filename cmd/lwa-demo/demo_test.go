@@ -151,7 +151,7 @@ func TestFailingStepIsNamedWithWhatWasSeenAndTheLog(t *testing.T) {
 	}
 	<-d.agent.ended // as it must, with that configuration
 	var out strings.Builder
-	s := &story{out: &out, began: time.Now(), device: d, socket: d.socket()}
+	s := &story{out: &out, began: time.Now(), device: d}
 	later := false
 	err = s.tell(t.Context(), []step{
 		{"nothing", time.Minute, func(context.Context) (string, error) { return "went well", nil }},
@@ -222,7 +222,7 @@ func TestSocketsFitWhateverTMPDIR(t *testing.T) {
 	if err := d.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.socket().until(t.Context(), func(agent.Status) bool { return true }); err != nil {
+	if _, err := d.until(t.Context(), func(agent.Status) bool { return true }); err != nil {
 		t.Error(err)
 	}
 	if err := errors.Join(d.stop(), d.remove()); err != nil {

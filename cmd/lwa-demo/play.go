@@ -13,6 +13,7 @@ import (
 
 	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/cli"
+	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/display"
 	"lwa-agent/lwa/lwatest"
 )
@@ -32,7 +33,6 @@ type play struct {
 	cells  display.Cells // of out
 	amazon *amazon
 	device *device
-	socket socket
 	person person
 	done   chan func() // see later
 
@@ -60,7 +60,7 @@ func playAlong(ctx context.Context, streams cli.Streams, method string, life tim
 	if err != nil {
 		return err
 	}
-	p := &play{out: streams.Out, life: life, amazon: sim, device: d, socket: d.socket(), person: newPerson(), done: make(chan func())}
+	p := &play{out: streams.Out, life: life, amazon: sim, device: d, person: newPerson(), done: make(chan func())}
 	if f, ok := streams.Out.(*os.File); ok {
 		p.cells = display.CellsOf(f, streams.Env)
 	}
@@ -69,7 +69,7 @@ func playAlong(ctx context.Context, streams cli.Streams, method string, life tim
 		return err
 	}
 	p.welcome()
-	return p.run(ctx, p.statuses(ctx), visits, lines(ctx, streams.In))
+	return p.run(ctx, d.socket().Follow(ctx, reconnectEvery), visits, lines(ctx, streams.In))
 }
 
 // give sends unless ctx ends first.
@@ -80,14 +80,6 @@ func give[T any](ctx context.Context, to chan<- T, value T) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-func (p *play) statuses(ctx context.Context) <-chan agent.Status {
-	statuses := make(chan agent.Status)
-	go func() {
-		_ = p.socket.follow(ctx, func(s agent.Status) bool { return give(ctx, statuses, s) })
-	}()
-	return statuses
 }
 
 // lines sends what is typed or pasted. Its last read may outlive ctx.
@@ -101,11 +93,13 @@ func lines(ctx context.Context, in io.Reader) <-chan string {
 	return typed
 }
 
-func (p *play) run(ctx context.Context, statuses <-chan agent.Status, visits <-chan visit, typed <-chan string) error {
+func (p *play) run(ctx context.Context, updates <-chan socket.Update, visits <-chan visit, typed <-chan string) error {
 	for {
 		select {
-		case s := <-statuses:
-			p.see(s)
+		case u := <-updates:
+			if u.Err == nil { // it may be starting
+				p.see(u.Status)
+			}
 		case v := <-visits:
 			p.say("Amazon", visitText(v))
 		case text := <-typed:
@@ -156,7 +150,7 @@ func (p *play) take(ctx context.Context, text string) {
 		p.say("Amazon", "the app was removed; the agent finds out at its next refresh")
 	default:
 		p.later(ctx, func() func() {
-			_, err := p.socket.ask(ctx, http.MethodPost, "/code", text)
+			_, err := p.device.socket().Ask(ctx, http.MethodPost, "/code", text)
 			return func() { p.handedIn(err) }
 		})
 	}

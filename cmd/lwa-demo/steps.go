@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/lwa/lwatest"
 )
 
@@ -32,7 +33,7 @@ func (s *story) start(ctx context.Context) (string, error) {
 
 // look waits for a status that is wanted and keeps it.
 func (s *story) look(ctx context.Context, wanted func(agent.Status) bool) (err error) {
-	s.status, err = s.socket.until(ctx, wanted)
+	s.status, err = s.device.until(ctx, wanted)
 	return err
 }
 
@@ -52,7 +53,7 @@ func (s *story) dropAddress(ctx context.Context) (string, error) {
 	if err := os.WriteFile(s.device.drop(), []byte(s.back+"\n"), 0o600); err != nil {
 		return "", err
 	}
-	if err := s.look(ctx, named); err != nil {
+	if err := s.look(ctx, socket.Named); err != nil {
 		return "", err
 	}
 	if _, err := os.Stat(s.device.drop()); !errors.Is(err, fs.ErrNotExist) {
@@ -68,10 +69,8 @@ func (s *story) dropAddress(ctx context.Context) (string, error) {
 	return "its address, dropped as a file, linked the device to " + s.status.Account, nil
 }
 
-func named(st agent.Status) bool { return st.State == agent.Linked && st.Account != "" }
-
 func (s *story) useToken(ctx context.Context) (string, error) {
-	token, err := s.socket.token(ctx)
+	token, err := s.device.socket().Token(ctx, 0)
 	if err != nil {
 		return "", err
 	}
@@ -88,7 +87,7 @@ func (s *story) refresh(ctx context.Context) (string, error) {
 	var token string
 	var asking error
 	err := s.look(ctx, func(agent.Status) bool {
-		token, asking = s.socket.token(ctx)
+		token, asking = s.device.socket().Token(ctx, 0)
 		return asking == nil && token != s.token
 	})
 	if err != nil {
@@ -109,19 +108,19 @@ func (s *story) killAndStart(ctx context.Context) (string, error) {
 	if err := s.device.kill(); err != nil {
 		return "", err
 	}
-	if _, err := s.socket.token(ctx); err == nil {
+	if _, err := s.device.socket().Token(ctx, 0); err == nil {
 		return "", errors.New("a token came although the agent was killed")
 	}
 	if err := s.device.start(context.WithoutCancel(ctx)); err != nil {
 		return "", err
 	}
-	if err := s.look(ctx, named); err != nil {
+	if err := s.look(ctx, socket.Named); err != nil {
 		return "", err
 	}
 	if s.status.LinkedSince == nil || before.LinkedSince == nil || !s.status.LinkedSince.Equal(*before.LinkedSince) {
 		return "", fmt.Errorf("linked since %v, and before it was killed since %v", s.status.LinkedSince, before.LinkedSince)
 	}
-	if _, err := s.socket.token(ctx); err != nil {
+	if _, err := s.device.socket().Token(ctx, 0); err != nil {
 		return "", err
 	}
 	if n := s.amazon.Count(lwatest.Exchange); n != 1 {
@@ -139,8 +138,8 @@ func (s *story) removeApp(ctx context.Context) (string, error) {
 	if err := s.look(ctx, func(st agent.Status) bool { return st.State == agent.Unlinked && st.AuthorizeURL != "" }); err != nil {
 		return "", err
 	}
-	token, err := s.socket.token(ctx)
-	refused, is := errors.AsType[*refusal](err)
+	token, err := s.device.socket().Token(ctx, 0)
+	refused, is := errors.AsType[*socket.Refusal](err)
 	if token != "" || !is || refused.Status != http.StatusConflict {
 		return "", fmt.Errorf("asked for a token, want 409, the agent answers: %w", err)
 	}
@@ -168,7 +167,7 @@ func (s *story) enterCode(ctx context.Context) (string, error) {
 }
 
 func (s *story) linkedByCode(ctx context.Context) (string, error) {
-	if err := s.look(ctx, named); err != nil {
+	if err := s.look(ctx, socket.Named); err != nil {
 		return "", err
 	}
 	return "the agent asked again: the device is linked to " + s.status.Account, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/display"
 	"lwa-agent/lwa/lwatest"
 )
@@ -143,7 +144,7 @@ func news(was, is agent.Status) []string {
 		add("the account is %s's", is.Account)
 	}
 	if p := is.LastError; p != nil && (was.LastError == nil || *p != *was.LastError) {
-		add("%s", withHint(p.Message, p.Hint))
+		add("%s", socket.WithHint(p.Message, p.Hint))
 	}
 	return all
 }

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 
 	"lwa-agent/cmd/internal/config"
+	"lwa-agent/cmd/internal/socket"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -113,6 +116,25 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 not linked.`,
 		a.versionCommand(), a.completionCommand(),
 	)
 	return root
+}
+
+// reconnectEvery is how often an agent that is not there is looked for.
+const reconnectEvery = 250 * time.Millisecond
+
+func (a *app) socket() *socket.Socket {
+	return socket.New(filepath.Join(config.RuntimeDir(a.configPath), "agent.sock"))
+}
+
+// pause reports whether d passed before ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (a *app) complain(err error) {

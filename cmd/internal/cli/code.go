@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 
 	"github.com/spf13/cobra"
 )
@@ -100,36 +101,36 @@ func (a *app) handIn(ctx context.Context, text string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, codePatience, errNoOutcome)
 	defer cancel()
 	s := a.socket()
-	updates := s.follow(ctx)
+	updates := s.Follow(ctx, reconnectEvery)
 	first, err := next(ctx, updates)
 	if err != nil {
 		return context.Cause(ctx)
 	}
-	if first.err != nil {
-		return first.err
+	if first.Err != nil {
+		return first.Err
 	}
 	// An agent that went away without an answer may have taken the code: what
 	// became of it is seen when the agent is back.
-	if _, err := s.call(ctx, http.MethodPost, "/code", text); err != nil && !errors.Is(err, errNotRunning) {
+	if _, err := s.Ask(ctx, http.MethodPost, "/code", text); err != nil && !errors.Is(err, socket.ErrNotRunning) {
 		return codeError(err)
 	}
-	h := hope{before: first.status}
+	h := hope{before: first.Status}
 	for {
 		select {
 		case u := <-updates:
 			switch {
-			case errors.Is(u.err, errNotRunning):
+			case errors.Is(u.Err, socket.ErrNotRunning):
 				h.restarted = true // a code that was sent is not sent again
 				continue
-			case u.err != nil:
-				return u.err
+			case u.Err != nil:
+				return u.Err
 			}
-			switch h.see(u.status) {
+			switch h.see(u.Status) {
 			case fulfilled:
-				a.sayLinked(a.named(ctx, updates, u.status))
+				a.sayLinked(a.named(ctx, updates, u.Status))
 				return nil
 			case failed:
-				return h.failure(u.status)
+				return h.failure(u.Status)
 			case open:
 			}
 		case <-ctx.Done():
@@ -139,7 +140,7 @@ func (a *app) handIn(ctx context.Context, text string) error {
 }
 
 func codeError(err error) error {
-	if e, ok := errors.AsType[*answerError](err); ok && e.status == http.StatusConflict && e.hint == "" {
+	if e, ok := errors.AsType[*socket.Refusal](err); ok && e.Status == http.StatusConflict && e.Hint == "" {
 		return fmt.Errorf("%w; to link it anew: lwa-agent relink", err)
 	}
 	return err
@@ -196,16 +197,16 @@ func sameTime(a, b *time.Time) bool {
 
 // named waits a moment for the name of the account, which is asked for after
 // the link is there.
-func (a *app) named(ctx context.Context, updates <-chan update, s agent.Status) agent.Status {
+func (a *app) named(ctx context.Context, updates <-chan socket.Update, s agent.Status) agent.Status {
 	timeout := time.NewTimer(accountPatience)
 	defer timeout.Stop()
 	for s.State == agent.Linked && s.Account == "" && slices.Contains(s.Scopes, "profile") {
 		select {
 		case u := <-updates:
-			if u.err != nil {
+			if u.Err != nil {
 				return s
 			}
-			s = u.status
+			s = u.Status
 		case <-timeout.C:
 			return s
 		case <-ctx.Done():

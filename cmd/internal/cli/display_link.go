@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 )
 
 const (
@@ -25,12 +26,12 @@ const (
 // and one connection that is kept, by which it says what can be seen. The agent
 // forgets the displays when that connection ends.
 type displayLink struct {
-	socket *socket
+	socket *socket.Socket
 	again  chan struct{} // the agent may have forgotten the displays
 }
 
 func newDisplayLink(path string) *displayLink {
-	return &displayLink{socket: newSocket(path), again: make(chan struct{}, 1)}
+	return &displayLink{socket: socket.New(path), again: make(chan struct{}, 1)}
 }
 
 // follow shows on b what the agent says, for as long as ctx lasts. When no
@@ -39,12 +40,12 @@ func (l *displayLink) follow(ctx context.Context, b *board, stderr io.Writer) {
 	var said string
 	lost := time.Now() // zero while there is an agent
 	for {
-		err := l.socket.events(ctx, func(u update) bool {
+		err := l.socket.Events(ctx, func(u socket.Update) bool {
 			if !lost.IsZero() {
 				l.askAgain() // a new agent knows of no display
 			}
 			lost, said = time.Time{}, ""
-			b.show(screenFor(u.status, time.Now()))
+			b.show(screenFor(u.Status, time.Now()))
 			return true
 		})
 		if ctx.Err() != nil {
@@ -76,14 +77,14 @@ func (l *displayLink) askAgain() {
 // report tells the agent what b shows, whenever that changes, and again after
 // the connection was lost. What the agent does not take is said once.
 func (l *displayLink) report(ctx context.Context, b *board, stderr io.Writer) {
-	kept := &socket{l.socket.path, &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dialer(l.socket.path)(ctx, network, address)
+	kept := &socket.Socket{Path: l.socket.Path, Transport: &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := socket.Dialer(l.socket.Path)(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
 		return &watchedConn{Conn: conn, closed: l.askAgain}, nil
 	}}}
-	defer kept.transport.CloseIdleConnections()
+	defer kept.Transport.CloseIdleConnections()
 	var said string
 	for {
 		select {
@@ -95,7 +96,7 @@ func (l *displayLink) report(ctx context.Context, b *board, stderr io.Writer) {
 		// A refusal may end the connection, which asks for a report as well: only
 		// the pause keeps that from going round and round.
 		for err := post(ctx, kept, b.lines()); err != nil; err = post(ctx, kept, b.lines()) {
-			if refused, is := errors.AsType[*answerError](err); is && refused.Error() != said {
+			if refused, is := errors.AsType[*socket.Refusal](err); is && refused.Error() != said {
 				said = refused.Error()
 				fmt.Fprintf(stderr, "lwa-agent: the status lacks the displays: %s\n", said)
 			}
@@ -106,14 +107,14 @@ func (l *displayLink) report(ctx context.Context, b *board, stderr io.Writer) {
 	}
 }
 
-func post(ctx context.Context, kept *socket, lines []agent.Display) error {
+func post(ctx context.Context, kept *socket.Socket, lines []agent.Display) error {
 	ctx, cancel := context.WithTimeout(ctx, reportWithin)
 	defer cancel()
 	body, err := json.Marshal(lines)
 	if err != nil {
 		return err
 	}
-	_, err = kept.call(ctx, http.MethodPost, "/display", string(body))
+	_, err = kept.Ask(ctx, http.MethodPost, "/display", string(body))
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/display"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ another account, say. In a terminal it goes on like "lwa-agent link".`,
 			if !cancel {
 				return a.relink(cmd.Context())
 			}
-			if _, err := a.socket().call(cmd.Context(), http.MethodDelete, "/relink", ""); err != nil {
+			if _, err := a.socket().Ask(cmd.Context(), http.MethodDelete, "/relink", ""); err != nil {
 				return err
 			}
 			a.say("no new link is offered; the old one stays in use")
@@ -57,25 +58,25 @@ func (a *app) link(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := a.socket()
-	updates := s.follow(ctx)
+	updates := s.Follow(ctx, reconnectEvery)
 	first, err := next(ctx, updates)
-	if err := errors.Join(err, first.err); err != nil {
+	if err := errors.Join(err, first.Err); err != nil {
 		return err
 	}
-	if st := first.status; st.State == agent.Linked && !offers(st) {
+	if st := first.Status; st.State == agent.Linked && !socket.Offers(st) {
 		a.say("already linked%s; for another account: lwa-agent relink", toWhom(st))
 		return nil
 	}
 	// Somebody is here, so a device that gave up for the day offers a code now.
-	if _, err := s.call(ctx, http.MethodPost, "/attend", ""); err != nil {
+	if _, err := s.Ask(ctx, http.MethodPost, "/attend", ""); err != nil {
 		return err
 	}
-	l := a.session(s, first.status)
+	l := a.session(s, first.Status)
 	l.problem = nil // so that it is said
-	if at := first.status.NextLinkAt; at != nil {
+	if at := first.Status.NextLinkAt; at != nil {
 		l.shown = at.String() // no news to somebody who has just asked for one
 	}
-	if done, err := l.see(ctx, updates, first.status); done {
+	if done, err := l.see(ctx, updates, first.Status); done {
 		return err
 	}
 	return l.run(ctx, updates)
@@ -85,23 +86,23 @@ func (a *app) relink(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := a.socket()
-	updates := s.follow(ctx)
+	updates := s.Follow(ctx, reconnectEvery)
 	first, err := next(ctx, updates)
-	if err := errors.Join(err, first.err); err != nil {
+	if err := errors.Join(err, first.Err); err != nil {
 		return err
 	}
-	if _, err := s.call(ctx, http.MethodPost, "/relink", ""); err != nil {
+	if _, err := s.Ask(ctx, http.MethodPost, "/relink", ""); err != nil {
 		return err
 	}
-	l := a.session(s, first.status)
-	offered := first.status.State != agent.Linked && offers(first.status) // and stays as it is, so no news will come of it
+	l := a.session(s, first.Status)
+	offered := first.Status.State != agent.Linked && socket.Offers(first.Status) // and stays as it is, so no news will come of it
 	switch {
 	case offered && isTerminal(a.Out):
-		if done, err := l.see(ctx, updates, first.status); done {
+		if done, err := l.see(ctx, updates, first.Status); done {
 			return err
 		}
 	case offered:
-		l.offer(first.status, 1)
+		l.offer(first.Status, 1)
 		return nil
 	case !isTerminal(a.Out):
 		return l.printOffer(ctx, updates)
@@ -117,12 +118,10 @@ func toWhom(s agent.Status) string {
 	return " to the account of " + s.Account
 }
 
-func offers(s agent.Status) bool { return s.AuthorizeURL != "" || s.UserCode != "" }
-
 // session is a person at a terminal who links the device.
 type session struct {
 	app      *app
-	socket   *socket
+	socket   *socket.Socket
 	cells    display.Cells // of the output
 	terminal bool          // somebody reads the prompt
 
@@ -147,7 +146,7 @@ const (
 	resizeSettle = 300 * time.Millisecond
 )
 
-func (a *app) session(s *socket, before agent.Status) *session {
+func (a *app) session(s *socket.Socket, before agent.Status) *session {
 	l := &session{app: a, socket: s, hope: hope{before: before}, problem: before.LastError, terminal: isTerminal(a.Out)}
 	if f, ok := a.Out.(*os.File); ok {
 		l.cells = display.CellsOf(f, a.Env)
@@ -156,7 +155,7 @@ func (a *app) session(s *socket, before agent.Status) *session {
 }
 
 // run shows what the agent offers and takes what is pasted, until linked.
-func (l *session) run(ctx context.Context, updates <-chan update) error {
+func (l *session) run(ctx context.Context, updates <-chan socket.Update) error {
 	pasted := l.app.lines(ctx)
 	resized := make(chan os.Signal, 1)
 	signal.Notify(resized, unix.SIGWINCH)
@@ -171,18 +170,18 @@ func (l *session) run(ctx context.Context, updates <-chan update) error {
 			l.resize()
 		case u := <-updates:
 			switch {
-			case errors.Is(u.err, errNotRunning):
+			case errors.Is(u.Err, socket.ErrNotRunning):
 				if !l.lost {
 					l.line("the agent went away; waiting for it (see: systemctl status lwa-agent)")
 				}
 				l.lost = true
 				continue
-			case u.err != nil:
+			case u.Err != nil:
 				l.leavePrompt()
-				return u.err
+				return u.Err
 			}
 			l.lost = false
-			if done, err := l.see(ctx, updates, u.status); done {
+			if done, err := l.see(ctx, updates, u.Status); done {
 				return err
 			}
 		case text := <-pasted:
@@ -210,7 +209,7 @@ func (l *session) resize() {
 
 // see says what is new in s. It is done when the device is linked, or when a
 // new link is no longer offered.
-func (l *session) see(ctx context.Context, updates <-chan update, s agent.Status) (done bool, err error) {
+func (l *session) see(ctx context.Context, updates <-chan socket.Update, s agent.Status) (done bool, err error) {
 	if l.hope.see(s) == fulfilled {
 		s = l.app.named(ctx, updates, s)
 		l.leavePrompt()
@@ -235,7 +234,7 @@ func (l *session) see(ctx context.Context, updates <-chan update, s agent.Status
 		return false, nil
 	}
 	l.told = false
-	if l.offered && s.State == agent.Linked && !offers(s) {
+	if l.offered && s.State == agent.Linked && !socket.Offers(s) {
 		l.leavePrompt()
 		return true, fmt.Errorf("the new link was withdrawn; the old one stays in use")
 	}
@@ -253,7 +252,7 @@ func (l *session) see(ctx context.Context, updates <-chan update, s agent.Status
 
 // offer shows a way to link, once, so that as many rows below it stay in sight.
 func (l *session) offer(s agent.Status, below int) {
-	if !offers(s) {
+	if !socket.Offers(s) {
 		l.prompt = "Waiting for a code from Amazon … "
 		if at := s.NextLinkAt; at != nil && at.String() != l.shown {
 			l.shown = at.String()
@@ -276,8 +275,8 @@ func (l *session) offer(s agent.Status, below int) {
 }
 
 // printOffer is for scripts: it waits for the way to link, prints it and returns.
-func (l *session) printOffer(ctx context.Context, updates <-chan update) error {
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
+func (l *session) printOffer(ctx context.Context, updates <-chan socket.Update) error {
+	limited, cancel := context.WithTimeout(ctx, socket.CallTimeout)
 	defer cancel()
 	for {
 		u, err := next(limited, updates)
@@ -286,10 +285,10 @@ func (l *session) printOffer(ctx context.Context, updates <-chan update) error {
 			return ctx.Err()
 		case err != nil:
 			return errors.New("a new link is being prepared; see: lwa-agent status")
-		case u.err != nil:
-			return u.err
-		case offers(u.status):
-			l.offer(u.status, 1)
+		case u.Err != nil:
+			return u.Err
+		case socket.Offers(u.Status):
+			l.offer(u.Status, 1)
 			return nil
 		}
 	}
@@ -302,7 +301,7 @@ func (l *session) take(ctx context.Context, text string) {
 	if strings.TrimSpace(text) == "" {
 		target = "/attend"
 	}
-	switch _, err := l.socket.call(ctx, http.MethodPost, target, text); {
+	switch _, err := l.socket.Ask(ctx, http.MethodPost, target, text); {
 	case ctx.Err() != nil:
 		return
 	case err != nil:

@@ -49,13 +49,13 @@ func TestMemoryOfRunIsClosedToItsOwnUser(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), commandPatience)
 	defer cancel()
-	updates := (&app{configPath: config}).socket().follow(ctx)
+	updates := (&app{configPath: config}).socket().Follow(ctx, reconnectEvery)
 	for {
 		u, err := next(ctx, updates)
 		if err != nil {
 			t.Fatalf("it does not start: %s", log.String())
 		}
-		if u.err == nil {
+		if u.Err == nil {
 			break
 		}
 	}

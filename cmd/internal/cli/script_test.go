@@ -144,7 +144,7 @@ func reportRefused(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: refused FILE")
 	}
 	a := &app{configPath: ts.Getenv("CONFIG")}
-	_, err := a.socket().call(context.Background(), http.MethodPost, "/refused", ts.ReadFile(args[0]))
+	_, err := a.socket().Ask(context.Background(), http.MethodPost, "/refused", ts.ReadFile(args[0]))
 	ts.Check(err)
 }
 
@@ -178,20 +178,20 @@ func awaitStatus(ts *testscript.TestScript, text string) agent.Status {
 	ctx, cancel := context.WithTimeout(context.Background(), commandPatience)
 	defer cancel()
 	a := &app{configPath: ts.Getenv("CONFIG")}
-	updates := a.socket().follow(ctx)
+	updates := a.socket().Follow(ctx, reconnectEvery)
 	last := "nothing"
 	for {
 		u, err := next(ctx, updates)
 		if err != nil {
 			ts.Fatalf("the status never holds %s; the last was %s", text, last)
 		}
-		if u.err != nil {
-			last = u.err.Error()
+		if u.Err != nil {
+			last = u.Err.Error()
 			continue
 		}
-		if last = string(u.line); strings.Contains(last, text) {
+		if last = string(u.Line); strings.Contains(last, text) {
 			var s agent.Status
-			ts.Check(json.Unmarshal(u.line, &s))
+			ts.Check(json.Unmarshal(u.Line, &s))
 			return s
 		}
 	}

@@ -24,7 +24,7 @@ there are "wait" and "token".`,
 		Args: noArgs(anyFlags),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s := a.socket()
-			text, err := s.call(cmd.Context(), http.MethodGet, "/status", "")
+			text, err := s.Ask(cmd.Context(), http.MethodGet, "/status", "")
 			if err != nil {
 				return err
 			}
@@ -34,7 +34,7 @@ there are "wait" and "token".`,
 			}
 			var status agent.Status
 			if err := json.Unmarshal(text, &status); err != nil {
-				return fmt.Errorf("what answers at %s is not the agent (%w); see: systemctl status lwa-agent", s.path, err)
+				return fmt.Errorf("what answers at %s is not the agent (%w); see: systemctl status lwa-agent", s.Path, err)
 			}
 			return writeStatus(a.Out, status, time.Now())
 		},

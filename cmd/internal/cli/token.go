@@ -1,11 +1,12 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
+
+	"lwa-agent/cmd/internal/socket"
 
 	"github.com/spf13/cobra"
 )
@@ -30,17 +31,11 @@ Exit status 3: the device is not linked. 1: there is no valid token now.`,
 			return nil
 		}),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			text, err := a.socket().call(cmd.Context(), http.MethodGet, "/token?min_valid="+minValid.String(), "")
+			token, err := a.socket().Token(cmd.Context(), minValid)
 			if err != nil {
 				return tokenError(err)
 			}
-			var answer struct {
-				Token string `json:"access_token"`
-			}
-			if err := json.Unmarshal(text, &answer); err != nil || answer.Token == "" {
-				return errors.New("the agent's answer holds no token; see: systemctl status lwa-agent")
-			}
-			_, err = fmt.Fprintln(a.Out, answer.Token)
+			_, err = fmt.Fprintln(a.Out, token)
 			return err
 		},
 	}
@@ -49,14 +44,14 @@ Exit status 3: the device is not linked. 1: there is no valid token now.`,
 }
 
 func tokenError(err error) error {
-	e, ok := errors.AsType[*answerError](err)
+	e, ok := errors.AsType[*socket.Refusal](err)
 	switch {
 	case !ok:
 		return err
-	case e.status == http.StatusConflict:
-		return &exitError{exitNotLinked, fmt.Errorf("%s; link it with: lwa-agent link", e.message)}
-	case e.retryAfter != "":
-		return fmt.Errorf("%w (try again in %s s)", err, e.retryAfter)
+	case e.Status == http.StatusConflict:
+		return &exitError{exitNotLinked, fmt.Errorf("%s; link it with: lwa-agent link", e.Message)}
+	case e.RetryAfter != "":
+		return fmt.Errorf("%w (try again in %s s)", err, e.RetryAfter)
 	}
 	return err
 }

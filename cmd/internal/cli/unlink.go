@@ -12,7 +12,7 @@ func (a *app) unlinkCommand() *cobra.Command {
 		Short: "Forgets the tokens; says where to remove the app at Amazon",
 		Args:  noArgs(anyFlags),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := a.socket().call(cmd.Context(), http.MethodPost, "/unlink", ""); err != nil {
+			if _, err := a.socket().Ask(cmd.Context(), http.MethodPost, "/unlink", ""); err != nil {
 				return err
 			}
 			a.say("unlinked: this device has forgotten its tokens")

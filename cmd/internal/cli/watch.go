@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 
 	"github.com/spf13/cobra"
 )
@@ -22,20 +23,20 @@ restarts, it goes on with the new one.`,
 		Example: `  lwa-agent watch | jq --unbuffered -r .state`,
 		Args:    noArgs(anyFlags),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			updates := a.socket().follow(cmd.Context())
+			updates := a.socket().Follow(cmd.Context(), reconnectEvery)
 			var last []byte
 			for {
 				u, err := next(cmd.Context(), updates)
 				switch {
 				case err != nil:
 					return err
-				case u.err != nil && (last == nil || !errors.Is(u.err, errNotRunning)):
-					return u.err
-				case u.err != nil, bytes.Equal(u.line, last):
+				case u.Err != nil && (last == nil || !errors.Is(u.Err, socket.ErrNotRunning)):
+					return u.Err
+				case u.Err != nil, bytes.Equal(u.Line, last):
 					continue
 				}
-				last = u.line
-				if _, err := fmt.Fprintf(a.Out, "%s\n", u.line); err != nil {
+				last = u.Line
+				if _, err := fmt.Fprintf(a.Out, "%s\n", u.Line); err != nil {
 					return err
 				}
 			}
@@ -43,12 +44,12 @@ restarts, it goes on with the new one.`,
 	}
 }
 
-func next(ctx context.Context, updates <-chan update) (update, error) {
+func next(ctx context.Context, updates <-chan socket.Update) (socket.Update, error) {
 	select {
 	case u := <-updates:
 		return u, nil
 	case <-ctx.Done():
-		return update{}, ctx.Err()
+		return socket.Update{}, ctx.Err()
 	}
 }
 
@@ -77,7 +78,7 @@ func (a *app) wait(ctx context.Context, timeout time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	// The first answer is always waited for, so that --timeout 0 asks once.
-	updates := a.socket().follow(ctx)
+	updates := a.socket().Follow(ctx, reconnectEvery)
 	why := errors.New("the agent does not answer; see: systemctl status lwa-agent")
 	for first := true; ; first = false {
 		u, err := next(limited, updates)
@@ -89,15 +90,15 @@ func (a *app) wait(ctx context.Context, timeout time.Duration) error {
 			return ctx.Err()
 		case err != nil:
 			return &exitError{exitNotLinked, fmt.Errorf("not linked within %s: %w", timeout, why)}
-		case u.err != nil && !errors.Is(u.err, errNotRunning):
-			return u.err
-		case u.err != nil:
-			why = u.err
-		case u.status.State == agent.Linked:
+		case u.Err != nil && !errors.Is(u.Err, socket.ErrNotRunning):
+			return u.Err
+		case u.Err != nil:
+			why = u.Err
+		case u.Status.State == agent.Linked:
 			return nil
 		default:
 			why = errors.New("nobody has signed in; link it with: lwa-agent link")
-			if p := u.status.LastError; p != nil {
+			if p := u.Status.LastError; p != nil {
 				why = errors.New(problemText(p))
 			}
 		}
@@ -105,9 +106,4 @@ func (a *app) wait(ctx context.Context, timeout time.Duration) error {
 }
 
 // problemText is a problem on one line.
-func problemText(p *agent.Problem) string {
-	if p.Hint == "" {
-		return p.Message
-	}
-	return p.Message + "; " + p.Hint
-}
+func problemText(p *agent.Problem) string { return socket.WithHint(p.Message, p.Hint) }

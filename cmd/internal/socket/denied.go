@@ -1,4 +1,4 @@
-package cli
+package socket
 
 import (
 	"fmt"

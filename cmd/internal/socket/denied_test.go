@@ -1,0 +1,36 @@
+package socket
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestDeniedSocketNamesTheGroupToJoin(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.sock")
+	if err := os.WriteFile(path, nil, 0o660); err != nil {
+		t.Fatal(err)
+	}
+	if got := joinGroup("424242", 0o660); !strings.HasPrefix(got, "join the group with: sudo usermod -aG 424242 ") || !strings.HasSuffix(got, ", then log in again") {
+		t.Errorf("cure %q, want the command that joins the group", got)
+	}
+	if got := joinGroup("0", 0o660); got != "" {
+		t.Errorf("cure %q: nobody should join the group root", got)
+	}
+	if got := joinGroup("424242", 0o700); got != "" {
+		t.Errorf("cure %q: joining a group that may not either does not help", got)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := denied(path).Error(), "only root may use "+path+"; use sudo"; got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		t.Fatal(err)
+	}
+	if got := cureOfDenied(path); strings.Contains(got, "usermod") {
+		t.Errorf("cure %q: the user is in that group already, and would join it in vain", got)
+	}
+}
