@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/simulated"
 	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/lwa/lwatest"
 )
@@ -75,24 +76,10 @@ func (d *device) path(name string) string { return filepath.Join(d.memory, name)
 func (d *device) config() string          { return d.path("etc/config.toml") }
 
 func (d *device) configText(o deviceOptions) string {
-	client := fmt.Sprintf("client_id = %q\nclient_secret_file = %q", lwatest.WebClientID, d.path("etc/client_secret"))
-	if o.method == agent.MethodCBL {
-		client = fmt.Sprintf("client_id = %q", lwatest.DeviceClientID)
-	}
-	text := fmt.Sprintf(`%s
-method = %q
-state_dir = %q
-runtime_dir = %q
-[inbox]
-paths = [%q]
-[refresh]
-boot_spread = "0s"
-[endpoints]
-authorize = %q
-token = %q
-codepair = %q
-`, client, o.method, d.state, d.path("run"), d.inbox+"/",
-		d.amazon.url+"/ap/oa", d.amazon.url+"/auth/o2/token", d.amazon.url+"/auth/o2/create/codepair")
+	text := simulated.Device{
+		Amazon: d.amazon.url, Method: o.method, SecretFile: d.path("etc/client_secret"),
+		StateDir: d.state, RuntimeDir: d.path("run"), Inbox: d.inbox,
+	}.Config()
 	if o.display != "" {
 		text += fmt.Sprintf("[[display]]\ndriver = \"terminal\"\ndevice = %q\n", o.display)
 	}

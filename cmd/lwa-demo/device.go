@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/simulated"
 	"lwa-agent/lwa/lwatest"
 )
 
@@ -72,28 +72,10 @@ func (d *device) log() string             { return filepath.Join(d.path("log"), 
 // configure writes config.toml for a method, with the kind of client id that it
 // needs. A running agent takes it over by itself.
 func (d *device) configure(method string) error {
-	client := fmt.Sprintf("client_id = %q\nclient_secret_file = %q", lwatest.WebClientID, d.path("client_secret"))
-	if method == agent.MethodCBL {
-		client = fmt.Sprintf("client_id = %q", lwatest.DeviceClientID)
-	}
-	text := fmt.Sprintf(`# The configuration of the demo's device. A change is noticed by the agent.
-%s
-method = %q
-state_dir = %q
-runtime_dir = %q
-
-[inbox]
-paths = [%q]
-
-[refresh]
-boot_spread = "0s"
-
-[endpoints]
-authorize = %q
-token = %q
-codepair = %q
-`, client, method, d.path("state"), d.path("run"), d.path("inbox")+"/",
-		d.amazon+"/ap/oa", d.amazon+"/auth/o2/token", d.amazon+"/auth/o2/create/codepair")
+	text := "# The configuration of the demo's device. A change is noticed by the agent.\n" + simulated.Device{
+		Amazon: d.amazon, Method: method, SecretFile: d.path("client_secret"),
+		StateDir: d.path("state"), RuntimeDir: d.path("run"), Inbox: d.path("inbox"),
+	}.Config()
 	return os.WriteFile(d.config(), []byte(text), 0o600)
 }
 

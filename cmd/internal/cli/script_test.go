@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/simulated"
 	"lwa-agent/lwa/lwatest"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -100,25 +100,12 @@ func amazon(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: amazon [code|cbl]")
 	}
 	w := ts.Value(world{}).(*world)
-	id, secret := lwatest.WebClientID, ts.MkAbs("secret")
+	secret := ts.MkAbs("secret")
 	ts.Check(os.WriteFile(secret, []byte(lwatest.WebClientSecret+"\n"), 0o600))
-	if method == "cbl" {
-		id, secret = lwatest.DeviceClientID, ""
-	}
-	text := fmt.Sprintf(`client_id = %q
-client_secret_file = %q
-method = %q
-state_dir = %q
-runtime_dir = %q
-[inbox]
-paths = [%q]
-[refresh]
-boot_spread = "0s"
-[endpoints]
-authorize = "%s/ap/oa"
-token = "%s/auth/o2/token"
-codepair = "%s/auth/O2/create/codepair"
-`, id, secret, method, ts.MkAbs("state"), ts.MkAbs("run"), ts.MkAbs("inbox")+"/", w.url, w.url, w.url)
+	text := simulated.Device{
+		Amazon: w.url, Method: method, SecretFile: secret,
+		StateDir: ts.MkAbs("state"), RuntimeDir: ts.MkAbs("run"), Inbox: ts.MkAbs("inbox"),
+	}.Config()
 	ts.Check(os.WriteFile(ts.MkAbs("config.toml"), []byte(text), 0o600))
 }
 
