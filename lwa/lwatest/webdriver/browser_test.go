@@ -1,0 +1,34 @@
+package webdriver
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestBrowserReachesNothingButLoopbackAndNamedHosts(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<body>you asked for "+r.Host)
+	}))
+	defer server.Close()
+	where := strings.TrimPrefix(server.URL, "http://")
+	b := Phone(t, Dark, Host("device.local", where), Host("192.168.1.20", where))
+	for _, host := range []string{"device.local", "192.168.1.20:9744"} {
+		b.Open("http://" + host + "/")
+		if got := b.Text("body"); got != "you asked for "+host {
+			t.Errorf("the page of %s says %q", host, got)
+		}
+	}
+	var dark bool
+	b.Eval("return matchMedia('(prefers-color-scheme: dark)').matches", &dark)
+	if !dark {
+		t.Error("the pages are asked for light, want dark")
+	}
+	if err := b.call(http.MethodPost, "/url", map[string]any{"url": "http://192.168.1.21/"}, nil); err == nil || !strings.Contains(err.Error(), "ERR_NAME_NOT_RESOLVED") {
+		t.Errorf("a host that was not named: %v, want that there is none", err)
+	}
+}
