@@ -21,6 +21,13 @@ func sentBack(t *testing.T, b *webdriver.Browser) url.Values {
 	return back.Query()
 }
 
+// look keeps a picture of the page and has axe judge it.
+func look(t *testing.T, b *webdriver.Browser, name string) {
+	t.Helper()
+	b.Screenshot(name)
+	webdriver.Axe(t, b)
+}
+
 func TestPersonWithARealBrowserLinksBothWays(t *testing.T) {
 	t.Parallel() // it takes seconds, most of them waiting
 	b := webdriver.Phone(t)
@@ -28,7 +35,7 @@ func TestPersonWithARealBrowserLinksBothWays(t *testing.T) {
 
 	signIn := strings.Replace(authorizeURL(lwatest.WebClientID, "scope", "alexa:all profile", "scope_data", scopeData), "https://www.amazon.com", w.base, 1)
 	b.Open(signIn)
-	b.Screenshot("sign-in")
+	look(t, b, "sign-in")
 	b.Click("#allow")
 	back := sentBack(t, b)
 	if got := back.Get("state"); got != "st4te with blank" {
@@ -43,34 +50,34 @@ func TestPersonWithARealBrowserLinksBothWays(t *testing.T) {
 	}
 
 	b.Open(signIn + "&redirect_uri=x")
-	b.Screenshot("refused")
+	look(t, b, "refused")
 	if why := b.Text("#why"); !strings.Contains(why, "Malformed request") {
 		t.Errorf("the page says %q, want the reason", why)
 	}
 
 	pair := w.codePair(lwatest.DeviceClientID)
 	b.Open(pair.str("verification_uri"))
-	b.Screenshot("enter-code")
+	look(t, b, "enter-code")
 	b.Type("#code", strings.ToLower(pair.str("user_code")))
 	b.Click("#continue")
 	b.Find("#allow")
-	b.Screenshot("allow-device")
+	look(t, b, "allow-device")
 	b.Click("#allow")
 	if got := b.Text("#success") + " " + b.Text("#account"); got != "Success! Ada Lovelace" {
 		t.Errorf("the page says %q, want success and whose account it is", got)
 	}
-	b.Screenshot("success")
+	look(t, b, "success")
 	w.want(w.poll(pair), http.StatusOK, "")
 
 	pair = w.codePair(lwatest.DeviceClientID)
 	b.Open(pair.str("verification_uri") + "?cbl-code=" + pair.str("user_code"))
 	b.Click("#cancel")
 	b.Find("#denied")
-	b.Screenshot("denied")
+	look(t, b, "denied")
 	w.want(w.poll(pair), http.StatusBadRequest, "invalid_code_pair")
 	b.Open(pair.str("verification_uri") + "?cbl-code=" + pair.str("user_code"))
 	b.Find("#wrong")
-	b.Screenshot("wrong-code")
+	look(t, b, "wrong-code")
 
 	w.wantViolations("redirect_uri more than once")
 }

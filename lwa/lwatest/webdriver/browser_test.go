@@ -8,6 +8,19 @@ import (
 	"testing"
 )
 
+// A check that finds nothing, whatever the page, would pass every test.
+func TestAxeFindsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	b := Laptop(t)
+	b.Open("data:text/html,<title>x</title><main><h1>x</h1><p style='color:%23bbb;background:%23fff'>pale</p><input></main>")
+	all := strings.Join(findings(t, b), "\n")
+	for _, rule := range []string{"html-has-lang at [html]", "color-contrast at [p]", "label at [input]"} {
+		if !strings.Contains(all, rule) {
+			t.Errorf("axe does not find %s; it finds\n%s", rule, all)
+		}
+	}
+}
+
 func TestBrowserReachesNothingButLoopbackAndNamedHosts(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
