@@ -113,7 +113,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 not linked.`,
 		a.runCommand(), a.displayCommand(),
 		a.linkCommand(), a.relinkCommand(), a.unlinkCommand(), a.codeCommand(),
 		a.statusCommand(), a.tokenCommand(), a.watchCommand(), a.waitCommand(),
-		a.versionCommand(), a.completionCommand(),
+		a.redirectPageCommand(), a.versionCommand(), a.completionCommand(),
 	)
 	return root
 }
