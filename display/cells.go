@@ -238,7 +238,7 @@ func (c Cells) Inline(s Screen, below int) (out, shows string) {
 	for i, q := range codes {
 		for quiet := fullQuiet; quiet >= leastQuiet; quiet-- {
 			if width, height := c.codeSize(q, quiet); width <= columns && height+below <= c.Rows {
-				return c.lines(codeLast(textOf(s, true, "")), columns, c.Rows-height-below-1) + "\n" + strings.Join(c.codeRows(q, quiet), "\n") + "\n",
+				return c.lines(codeLast(textOf(s, true, ""), s.Scan), columns, c.Rows-height-below-1) + "\n" + strings.Join(c.codeRows(q, quiet), "\n") + "\n",
 					q.String() + c.passedOver(s, codes[:i])
 			}
 		}
@@ -252,14 +252,16 @@ func (c Cells) Inline(s Screen, below int) (out, shows string) {
 
 // codeLast puts what is typed on the phone last, where it stays in sight above
 // the QR code.
-func codeLast(blocks []block) []block {
-	i := slices.IndexFunc(blocks, func(b block) bool { return b.style == large })
-	if i < 0 {
+//
+// That begins with the sentence scan, which says what to do with it.
+func codeLast(blocks []block, scan string) []block {
+	last := slices.IndexFunc(blocks, func(b block) bool { return b.style == large })
+	if last < 0 {
 		return blocks
 	}
-	first := slices.IndexFunc(blocks, func(b block) bool { return b.style == whole })
-	typed := slices.Clone(blocks[max(first, 0) : i+1])
-	return append(slices.Concat(blocks[:max(first, 0)], blocks[i+1:]), typed...)
+	first := slices.IndexFunc(blocks, func(b block) bool { return b.text == scan || b.style == whole })
+	typed := slices.Clone(blocks[max(first, 0) : last+1])
+	return append(slices.Concat(blocks[:max(first, 0)], blocks[last+1:]), typed...)
 }
 
 // lines sets all blocks, closer where they are more than so many rows: the

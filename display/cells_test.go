@@ -322,6 +322,16 @@ func TestLogsGetPlainText(t *testing.T) {
 	}
 }
 
+func TestWhatToDoStandsRightAboveTheAddress(t *testing.T) {
+	for _, c := range []display.Cells{utf8Cells(132, 43), utf8Cells(80, 24)} {
+		out, _ := c.Inline(pair(), 1)
+		between, _, found := strings.Cut(out[strings.Index(out, pair().Scan)+len(pair().Scan):], pair().Address)
+		if !found || strings.TrimSpace(between) != "" {
+			t.Errorf("%dx%d: between %q and the address stands %q, and the sentence makes no sense:\n%s", c.Columns, c.Rows, pair().Scan, between, out)
+		}
+	}
+}
+
 func first(out, _ string) string { return out }
 
 // TestEveryRowResetsItsColours: a terminal paints the line that scrolls in, in

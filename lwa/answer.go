@@ -39,7 +39,8 @@ func judge(resp *http.Response, text []byte, what request) (object, *Error) {
 	if word := errorWord(answer); word != "" {
 		e := refused(resp.StatusCode, word, answer.text("error_description"), what)
 		if resp.StatusCode < http.StatusBadRequest {
-			e.Kind = Passing // an error in a success is no proof of anything
+			e.Kind, e.Hint = Passing, byItself // an error in a success is no proof of anything
+			e.Message = fmt.Sprintf("%s answered %d with the error %s", resp.Request.URL.Host, resp.StatusCode, word)
 		}
 		return nil, e
 	}
@@ -166,8 +167,13 @@ func (o object) life(key string) time.Duration {
 	return defaultLife
 }
 
-// visible reports whether s is 1 to limit visible ASCII characters, as tokens
-// and codes are (RFC 6749 appendix A).
+// isRefreshToken reports whether s is what a refresh token may be: 1 to maxToken
+// characters of ASCII, blanks among them (RFC 6749 appendix A.17).
+func isRefreshToken(s string) bool {
+	return visible(strings.ReplaceAll(s, " ", "_"), maxToken)
+}
+
+// visible reports whether s is 1 to limit visible ASCII characters.
 func visible(s string, limit int) bool {
 	return s != "" && len(s) <= limit && isVisible(s)
 }

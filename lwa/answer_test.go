@@ -143,6 +143,13 @@ func TestAnswersThatAreTokensAllTheSame(t *testing.T) {
 	}
 }
 
+func TestRefreshTokenMayHoldBlanks(t *testing.T) {
+	token, err := answering(t, http.StatusOK, `{"access_token":"Atza|a","refresh_token":"with a blank","expires_in":3600}`).refreshOnce()
+	if err != nil || token.Refresh.Reveal() != "with a blank" {
+		t.Errorf("%+v, %v; RFC 6749 appendix A.17 allows it, and the link is spent by then", token, err)
+	}
+}
+
 func TestLinkWithoutRefreshTokenNamesTheKindOfClient(t *testing.T) {
 	// With Amazon's web clients this is what a missing secret comes to.
 	d := newDevice(t, lwatest.Options{}, lwatest.PublicClientID)

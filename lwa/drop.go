@@ -68,6 +68,9 @@ func ParseDrop(text []byte) (Drop, error) {
 }
 
 func parseText(s string) (Drop, error) {
+	if strings.HasPrefix(s, `{\rtf`) {
+		return Drop{}, badDrop("the text is a document of a word processor (RTF)", "save it as plain text")
+	}
 	if strings.HasPrefix(s, "{") {
 		return parseJSON(s)
 	}
@@ -219,11 +222,19 @@ func (p answerParts) drop() (Drop, error) {
 
 // bareCode takes a word for a code that nothing says is one.
 func bareCode(word string) (Drop, error) {
-	if word != "" && strings.IndexByte("<[{", word[0]) >= 0 {
+	switch {
+	case word != "" && strings.IndexByte("<[{", word[0]) >= 0:
 		return Drop{}, badDrop("the text is neither a code nor an address", codeOrWhole)
+	case word != "" && len(word) < minCode && isVisible(word) && !isAddress(word):
+		return Drop{}, badDrop("the code is shorter than 10 characters", codeOrWhole)
+	case len(word) > maxCode:
+		return Drop{}, badDrop("the code is longer than 2,048 characters", codeOrWhole)
 	}
 	return wholeCode(word)
 }
+
+// wholeCode takes a code of any length: what stands before it says that it is
+// one, and servers differ.
 
 func wholeCode(code string) (Drop, error) {
 	switch {
@@ -235,10 +246,6 @@ func wholeCode(code string) (Drop, error) {
 		return Drop{}, badDrop("the text holds characters that no code has", codeOrWhole)
 	case isAddress(code):
 		return Drop{}, errNoCode()
-	case len(code) < minCode:
-		return Drop{}, badDrop("the code is shorter than 10 characters", codeOrWhole)
-	case len(code) > maxCode:
-		return Drop{}, badDrop("the code is longer than 2,048 characters", codeOrWhole)
 	}
 	return Drop{Code: NewSecret(code)}, nil
 }

@@ -35,7 +35,7 @@ func plainRune(r rune) rune {
 		return -1
 	case '“', '”', '„', '‟', '«', '»', '″':
 		return '"'
-	case '‘', '’', '‚', '‛', '‹', '›', '′', '`':
+	case '‘', '’', '‚', '‛', '‹', '›', '′':
 		return '\''
 	}
 	if unicode.IsSpace(r) {
@@ -83,7 +83,7 @@ func unquote(s string) (text string, quoted bool, err error) {
 	return s, quoted, nil
 }
 
-func isQuote(b byte) bool { return b == '"' || b == '\'' }
+func isQuote(b byte) bool { return b == '"' || b == '\'' || b == '`' }
 
 // isVisible reports whether s is visible ASCII: no blank, no control.
 func isVisible(s string) bool {

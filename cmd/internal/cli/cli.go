@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,9 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 	case !a.started:
 		a.complain(fmt.Errorf("%w; see: %s --help", err, command.CommandPath()))
 		return exitUsage
+	}
+	if _, missing := os.Stat(a.configPath); errors.Is(err, socket.ErrNotRunning) && errors.Is(missing, fs.ErrNotExist) {
+		err = fmt.Errorf("the agent is not running, since there is no %s; to write one: sudo lwa-agent setup", a.configPath)
 	}
 	a.complain(err)
 	if e, ok := errors.AsType[*exitError](err); ok {

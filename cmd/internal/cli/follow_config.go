@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -19,11 +21,16 @@ import (
 // editor writes more than once.
 const configSettle = 300 * time.Millisecond
 
+// lookEvery is how often files are looked at all the same: of a directory that
+// was replaced, or the file behind a link, inotify tells nothing.
+const lookEvery = time.Minute
+
 // watched tells when files may have changed. It watches their directories,
 // since editors replace a file instead of writing into it.
 type watched struct {
 	watcher *fsnotify.Watcher // nil where there is no inotify to be had
 	paths   []string
+	seen    []fs.FileInfo // of paths, when wait last returned; nil where there is no file
 	warn    func(error)
 }
 
@@ -31,8 +38,7 @@ func watchFiles(warn func(error), paths ...string) *watched {
 	w := &watched{warn: warn}
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
-		w.warn(fmt.Errorf("a change of the configuration is not noticed; restart after one: %w", err))
-		return w
+		w.warn(fmt.Errorf("a change of the configuration is noticed a minute late: %w", err))
 	}
 	w.watcher = watcher
 	for _, path := range paths {
@@ -42,13 +48,38 @@ func watchFiles(warn func(error), paths ...string) *watched {
 }
 
 func (w *watched) add(path string) {
-	if path = filepath.Clean(path); w.watcher == nil || path == "." || slices.Contains(w.paths, path) {
+	if path = filepath.Clean(path); path == "." || slices.Contains(w.paths, path) {
 		return
 	}
 	w.paths = append(w.paths, path)
-	if err := w.watcher.Add(filepath.Dir(path)); err != nil {
-		w.warn(fmt.Errorf("changes of %s are not noticed; restart after one: %w", path, err))
+	w.seen = append(w.seen, look(path))
+	if w.watcher == nil {
+		return
 	}
+	if err := w.watcher.Add(filepath.Dir(path)); err != nil {
+		w.warn(fmt.Errorf("changes of %s are noticed a minute late: %w", path, err))
+	}
+}
+
+func look(path string) fs.FileInfo {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+// changed reports whether a file is another than when wait last returned.
+func (w *watched) changed() bool {
+	for i, path := range w.paths {
+		was, is := w.seen[i], look(path)
+		switch {
+		case was == nil && is == nil:
+		case was == nil, is == nil, !os.SameFile(was, is), !was.ModTime().Equal(is.ModTime()), was.Size() != is.Size(), was.Mode() != is.Mode():
+			return true
+		}
+	}
+	return false
 }
 
 // wait returns true when something has changed and been left alone since, and
@@ -59,10 +90,19 @@ func (w *watched) wait(ctx context.Context) bool {
 	if w.watcher != nil {
 		events, errors = w.watcher.Events, w.watcher.Errors
 	}
+	for i, path := range w.paths {
+		w.seen[i] = look(path)
+	}
 	settled := time.NewTimer(time.Hour)
 	settled.Stop()
+	late := time.NewTicker(lookEvery)
+	defer late.Stop()
 	for {
 		select {
+		case <-late.C:
+			if w.changed() {
+				return true
+			}
 		case <-ctx.Done():
 			if w.watcher != nil {
 				w.watcher.Close()
@@ -98,6 +138,7 @@ func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slo
 		next, err := config.Load(o.configPath, o.streams.Env)
 		if err != nil {
 			wasBroken = true
+			files.add(next.SecretFile)
 			broken(err)
 			continue
 		}

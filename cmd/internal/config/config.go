@@ -95,7 +95,8 @@ func (p *Problem) Error() string {
 }
 
 // Load reads the configuration file path for the daemon. Its error joins a
-// *Problem for each thing that is wrong, in the order of their lines.
+// *Problem for each thing that is wrong, in the order of their lines; beside it
+// only SecretFile is set, since that file may be what has to change.
 func Load(path string, env Env) (Config, error) {
 	text, err := readRegular(path)
 	if err != nil {
@@ -115,7 +116,7 @@ func Parse(name string, text []byte, env Env) (Config, error) {
 	r.unknown()
 	c := r.config(env)
 	if err := r.err(); err != nil {
-		return Config{}, err
+		return Config{SecretFile: c.SecretFile}, err
 	}
 	return c, nil
 }

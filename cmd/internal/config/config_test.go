@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -97,6 +98,14 @@ path = "/run/b"
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("a setting is lost:\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestSecretFileIsNamedBesideTheErrorThatItIsMissing(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "secret")
+	c, err := Parse("c.toml", []byte(fmt.Sprintf("client_id = %q\nclient_secret_file = %q\n", goodID, missing)), noEnv)
+	if err == nil || c.SecretFile != missing {
+		t.Errorf("SecretFile %q, error %v; want the file to wait for, and an error until it is there", c.SecretFile, err)
 	}
 }
 
