@@ -83,8 +83,8 @@ func (p *play) offer() {
 const authorizeSteps = `Open this address in a browser on this machine and press Allow:
 %s
 (No browser here? Type allow and Enter, and the demo plays the person.)
-The browser ends at a page that fails to load, as it should. Copy its address,
-paste it here and press Enter; or drop it in a second terminal:
+The browser then warns of a certificate that the agent made: go on, and that is
+all. Or copy the address and paste it here, or drop it in a second terminal:
   echo 'THE ADDRESS' > %s
 `
 

@@ -264,12 +264,18 @@ func (l *session) offer(s agent.Status, below int) {
 	if s.AuthorizeURL != "" {
 		l.prompt = "Code or address: "
 	}
-	key := s.AuthorizeURL + " " + s.VerificationURI + " " + s.UserCode
+	key := s.AuthorizeURL + " " + s.LinkPage + " " + s.VerificationURI + " " + s.UserCode
 	if key == l.shown {
 		return
 	}
-	l.shown, l.offered = key, true
 	l.leavePrompt()
+	if l.terminal && !l.offered {
+		for _, way := range otherWays(s, l.app.Env) {
+			out, _ := l.cells.Inline(way, 0)
+			fmt.Fprintln(l.app.Out, out)
+		}
+	}
+	l.shown, l.offered = key, true
 	out, _ := l.cells.Inline(linkScreen(s, time.Now()), below)
 	fmt.Fprint(l.app.Out, out)
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -8,6 +10,7 @@ import (
 
 	"lwa-agent/agent"
 	"lwa-agent/display"
+	"lwa-agent/lwa"
 )
 
 // screenFor says what a display shows for st at the time now. Every word that people see on a
@@ -42,6 +45,8 @@ func stateScreen(st agent.Status, now time.Time) display.Screen {
 	case st.CodePending || st.State == agent.Linking:
 		return display.Screen{Kind: display.Working, Title: "Linking this device to Amazon", Lines: more(
 			"The code was received, and Amazon is being asked. This takes a few seconds.")}
+	case st.AuthorizeURL != "" && st.LinkPage != "":
+		return linkPageScreen(st)
 	case st.AuthorizeURL != "":
 		return authorizeScreen(st)
 	case st.UserCode != "":
@@ -70,9 +75,36 @@ func authorizeScreen(st agent.Status) display.Screen {
 		Lines: more(
 			"After that a page fails to load, as it should. Copy its address.",
 			bringItBack(st), oldLinkStays(st), reasonText(st)),
-		SmallerCode: `link with a client id of "Other devices and platforms", whose code is small`,
+		SmallerCode: `set [link_page], or link with a client id of "Other devices and platforms": their codes are small`,
 		Elsewhere:   "For the address run: lwa-agent status",
 	}
+}
+
+// linkPageScreen offers the page on the local network, which says how to go on.
+// Where a page on the web sends the phone back to this device, the phone can as
+// well begin at Amazon.
+func linkPageScreen(st agent.Status) display.Screen {
+	s := display.Screen{
+		Kind: display.Offer, Title: title,
+		Payloads: []display.Payload{{Name: "link page", Text: st.LinkPage}, {Name: "authorize URL", Text: st.AuthorizeURL}},
+		Scan:     "Scan this with a phone in the same network, or open there",
+		Open:     "Open this address on a phone or a computer in the same network:",
+		Address:  st.LinkPage,
+		Lines:    more("It says how to go on, and this screen says when it is done.", oldLinkStays(st), reasonText(st)),
+	}
+	if endsOnPhone(st) {
+		slices.Reverse(s.Payloads)
+		s.Scan = "Scan this with a phone in the same network and sign in, or open there"
+		s.Lines[0] = "You are brought back to this device, and this screen says when it is done."
+	}
+	return s
+}
+
+// endsOnPhone reports whether the redirect goes to a page on the web, which
+// sends the phone on to this device.
+func endsOnPhone(st agent.Status) bool {
+	u, err := url.Parse(st.RedirectURI)
+	return err == nil && st.LinkPage != "" && !lwa.IsLoopback(u.Hostname())
 }
 
 // bringItBack says how the address comes to the device.

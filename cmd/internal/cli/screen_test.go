@@ -78,8 +78,22 @@ func TestWordsOfEachState(t *testing.T) {
 				"Open this address on a phone or a computer and sign in: https://www.amazon.com/ap/oa?",
 				"After that a page fails to load, as it should. Copy its address.",
 				"run lwa-agent link and paste it, or drop it as a text file.", "Removed in the Amazon account.",
-				"authorize URL needs ", ": enlarge it, or link with a client id of \"Other devices and platforms\", whose code is small.",
+				"authorize URL needs ", ": enlarge it, or set [link_page], or link with a client id of \"Other devices and platforms\": their codes are small.",
 			}, never: "Scan",
+		},
+		{
+			name: "the link page", status: authorizeStatus(), kind: display.Offer,
+			change: func(s *agent.Status) {
+				s.LinkPage, s.RedirectURI = "HTTP://192.168.1.20:9744/7K2Q", "https://localhost:9745/authresponse"
+			},
+			said: []string{"Scan this with a phone in the same network, or open there HTTP://192.168.1.20:9744/7K2Q", "It says how to go on, and this screen says when it is done."},
+		},
+		{
+			name: "a page on the web sends the phone back", status: authorizeStatus(), kind: display.Offer,
+			change: func(s *agent.Status) {
+				s.LinkPage, s.RedirectURI = "HTTP://192.168.1.20:9744/7K2Q", "https://radio.example/link/"
+			},
+			said: []string{"HTTP://192.168.1.20:9744/7K2Q", "You are brought back to this device"},
 		},
 		{
 			name: "a problem and an offer", status: pairStatus(), kind: display.Offer,

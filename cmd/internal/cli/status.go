@@ -36,7 +36,7 @@ there are "wait" and "token".`,
 			if err := json.Unmarshal(text, &status); err != nil {
 				return fmt.Errorf("what answers at %s is not the agent (%w); see: systemctl status lwa-agent", s.Path, err)
 			}
-			return writeStatus(a.Out, status, time.Now())
+			return writeStatus(a.Out, status, a.Env, time.Now())
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the status as JSON")
@@ -56,7 +56,7 @@ func (t *table) row(label, format string, args ...any) {
 }
 
 // writeStatus is the status for people, as it looks at the time now.
-func writeStatus(w io.Writer, s agent.Status, now time.Time) error {
+func writeStatus(w io.Writer, s agent.Status, env func(string) string, now time.Time) error {
 	var t table
 	t.row("state", "%s", stateLine(s, now))
 	t.row("account", "%s", s.Account)
@@ -73,7 +73,7 @@ func writeStatus(w io.Writer, s agent.Status, now time.Time) error {
 		t.row("problem", "%s (since %s)", p.Message, timeOfDay(p.At, now))
 		t.row("cure", "%s", p.Hint)
 	}
-	waysToLink(&t, s, now)
+	waysToLink(&t, s, env, now)
 	for _, d := range s.Displays {
 		t.row("display", "%s", displayLine(d))
 	}
@@ -97,7 +97,7 @@ func stateLine(s agent.Status, now time.Time) string {
 	return line
 }
 
-func waysToLink(t *table, s agent.Status, now time.Time) {
+func waysToLink(t *table, s agent.Status, env func(string) string, now time.Time) {
 	t.row("link", "%s", s.AuthorizeURL)
 	if s.UserCode != "" {
 		line := fmt.Sprintf("open %s and enter %s", s.VerificationURI, s.UserCode)
@@ -110,10 +110,10 @@ func waysToLink(t *table, s agent.Status, now time.Time) {
 	if s.NextLinkAt != nil {
 		t.row("link", "the next code comes %s; at once with: lwa-agent link", whenLine(*s.NextLinkAt, now))
 	}
-	switch {
-	case s.AuthorizeURL != "":
-		t.row("", "then hand in the address the browser ends at: lwa-agent link, or lwa-agent code")
-	case s.State == agent.Unlinked && s.UserCode == "" && s.LinkPage == "" && s.NextLinkAt == nil:
+	for _, w := range ways(s, env) {
+		t.row(w[0], "%s", w[1])
+	}
+	if s.State == agent.Unlinked && s.AuthorizeURL == "" && s.UserCode == "" && s.NextLinkAt == nil {
 		t.row("link", "none is offered yet; lwa-agent link waits for one")
 	}
 }

@@ -36,6 +36,7 @@ version   v1.2.3
 `},
 		{"authorize URL", agent.Status{
 			State: agent.Unlinked, Reason: "removed in the Amazon account", AuthorizeURL: "https://www.amazon.com/ap/oa?client_id=x",
+			RedirectURI: "https://localhost:9745/authresponse", Inbox: []string{"/var/spool/lwa-agent/"},
 			LastError: &agent.Problem{Code: "network", Message: "api.amazon.com cannot be reached", Hint: "check the network", At: *at(-time.Minute)},
 			Clock:     agent.Clock{SkewSeconds: 7200},
 		}, `
@@ -43,7 +44,9 @@ state     unlinked: removed in the Amazon account
 problem   api.amazon.com cannot be reached (since 11:59:00)
 cure      check the network
 link      https://www.amazon.com/ap/oa?client_id=x
-          then hand in the address the browser ends at: lwa-agent link, or lwa-agent code
+way       any browser: bring the address that it ends at to lwa-agent link, lwa-agent code, or a file in /var/spool/lwa-agent/
+register  https://localhost:9745/authresponse as an Allowed Return URL, tab "Web settings" of Amazon's console
+phone     none of these ends on a phone; to have that, write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"
 clock     not synchronized, 2 h behind Amazon's
 writes    0 to the state directory since the start
 `},
@@ -52,6 +55,35 @@ writes    0 to the state directory since the start
 		}, `
 state     unlinked: not linked yet
 link      open https://amazon.com/us/code and enter BEYHYS (good for 9 min)
+way       any phone or computer; nothing has to be copied, nor registered at Amazon
+clock     not synchronized
+writes    0 to the state directory since the start
+`},
+		{"every way", agent.Status{
+			State: agent.Unlinked, AuthorizeURL: "https://www.amazon.com/ap/oa?client_id=x", RedirectURI: "https://localhost:9745/authresponse",
+			LinkPage: "HTTP://192.168.1.20:9744/7K2Q", Loopback: &agent.Loopback{Address: "localhost:9745", Fingerprint: "AB:CD"},
+		}, `
+state     unlinked
+link      https://www.amazon.com/ap/oa?client_id=x
+link      HTTP://192.168.1.20:9744/7K2Q
+way       a phone or computer in this network: open HTTP://192.168.1.20:9744/7K2Q, which says how to go on
+way       a browser on your computer: run ssh -L 9745:localhost:9745 pi@192.168.1.20 there, open the address above, and it ends by itself
+          (it warns of a certificate, which this device made; SHA-256 AB:CD)
+way       any browser: bring the address that it ends at to lwa-agent link, lwa-agent code
+register  https://localhost:9745/authresponse as an Allowed Return URL, tab "Web settings" of Amazon's console
+clock     not synchronized
+writes    0 to the state directory since the start
+`},
+		{"a port that is taken", agent.Status{
+			State: agent.Unlinked, AuthorizeURL: "https://www.amazon.com/ap/oa?client_id=x", RedirectURI: "https://localhost:9745/authresponse",
+			Loopback: &agent.Loopback{Address: "localhost:9745", Error: "127.0.0.1:9745: address already in use; end what uses that port"},
+		}, `
+state     unlinked
+link      https://www.amazon.com/ap/oa?client_id=x
+way       none by a browser on your computer: 127.0.0.1:9745: address already in use; end what uses that port
+way       any browser: bring the address that it ends at to lwa-agent link, lwa-agent code
+register  https://localhost:9745/authresponse as an Allowed Return URL, tab "Web settings" of Amazon's console
+phone     none of these ends on a phone; to have that, write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"
 clock     not synchronized
 writes    0 to the state directory since the start
 `},
@@ -76,7 +108,10 @@ writes    0 to the state directory since the start
 `},
 	} {
 		var b strings.Builder
-		if err := writeStatus(&b, test.status, now); err != nil {
+		env := func(name string) string {
+			return map[string]string{"SSH_CONNECTION": "192.168.1.9 50000 192.168.1.20 22", "SUDO_USER": "pi"}[name]
+		}
+		if err := writeStatus(&b, test.status, env, now); err != nil {
 			t.Fatal(err)
 		}
 		if got := "\n" + b.String(); got != test.want {

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"strings"
+
+	"lwa-agent/agent"
+	"lwa-agent/display"
+)
+
+// ways are the ways to link that are open with the configuration in use, what
+// each needs, and, where none of them ends on a phone, the setting that would:
+// pairs of a label and a text, as status shows them.
+func ways(st agent.Status, env func(string) string) [][2]string {
+	var all [][2]string
+	add := func(label, format string, args ...any) {
+		all = append(all, [2]string{label, fmt.Sprintf(format, args...)})
+	}
+	switch {
+	case st.UserCode != "":
+		add("way", "any phone or computer; nothing has to be copied, nor registered at Amazon")
+		return all
+	case st.AuthorizeURL == "":
+		return nil
+	}
+	if st.LinkPage != "" {
+		add("way", "a phone or computer in this network: open %s, which says how to go on", st.LinkPage)
+	}
+	if l := st.Loopback; l != nil && l.Error == "" {
+		add("way", "a browser on your computer: run %s there, open the address above, and it ends by itself", sshCommand(l, env))
+		if l.Fingerprint != "" {
+			add("", "(it warns of a certificate, which this device made; SHA-256 %s)", l.Fingerprint)
+		}
+	} else if l != nil {
+		add("way", "none by a browser on your computer: %s", l.Error)
+	}
+	add("way", "any browser: bring the address that it ends at to lwa-agent link, lwa-agent code%s", orInbox(st))
+	add("register", "%s as an Allowed Return URL, tab \"Web settings\" of Amazon's console", st.RedirectURI)
+	if st.LinkPage == "" {
+		add("phone", `none of these ends on a phone; to have that, write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"`)
+	}
+	return all
+}
+
+func orInbox(st agent.Status) string {
+	if len(st.Inbox) == 0 {
+		return ""
+	}
+	return ", or a file in " + st.Inbox[0]
+}
+
+// sshCommand brings the listener on this device to the computer of the person
+// who reads it.
+func sshCommand(l *agent.Loopback, env func(string) string) string {
+	_, port, _ := net.SplitHostPort(l.Address)
+	host, err := os.Hostname()
+	if session := strings.Fields(env("SSH_CONNECTION")); len(session) == 4 { // client, its port, this device, its port
+		host = session[2]
+	} else if err != nil {
+		host = "DEVICE"
+	}
+	name := env("SUDO_USER")
+	if u, err := user.Current(); name == "" && err == nil {
+		name = u.Username
+	}
+	return fmt.Sprintf("ssh -L %s:%s %s@%s", port, l.Address, name, host)
+}
+
+// otherWays is what lwa-agent link says above the way that its QR code is for.
+func otherWays(st agent.Status, env func(string) string) []display.Screen {
+	var all []display.Screen
+	if st.AuthorizeURL == "" {
+		return nil
+	}
+	if l := st.Loopback; l != nil && l.Error == "" {
+		s := display.Screen{
+			Kind:    display.Working,
+			Open:    "Nothing has to be pasted if you run this on your computer, and open the address below in a browser there:",
+			Address: sshCommand(l, env),
+		}
+		if l.Fingerprint != "" {
+			s.Lines = more("The browser warns of a certificate, as it should: this device made it. Its SHA-256 fingerprint is " + l.Fingerprint + ".")
+		}
+		all = append(all, s)
+	}
+	if st.LinkPage == "" {
+		all = append(all, display.Screen{Kind: display.Working, Lines: more(
+			`To end it on a phone, write listen = ":9744" below [link_page] in the configuration, or use a client id of "Other devices and platforms".`)})
+	} else {
+		all = append(all, display.Screen{
+			Kind: display.Working, Open: "Or open this, and paste the address that the browser ends at:", Address: st.AuthorizeURL,
+		})
+	}
+	return all
+}
