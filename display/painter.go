@@ -11,6 +11,10 @@ import (
 // costs that many goroutines and no more.
 const maxStuck = 3
 
+// rarely is how much less often a screen is looked after on which there is
+// nothing to scan: a device that is linked sleeps.
+const rarely = 15
+
 // leave is how long the end of a Painter waits for a call under way.
 const leave = 2 * time.Second
 
@@ -25,7 +29,7 @@ type PainterConfig struct {
 
 	Deadline time.Duration // for opening and drawing once; 60 s if zero
 	Retry    time.Duration // after a failure, before it is opened again; 30 s if zero
-	Poll     time.Duration // for drawing again what is shown; 0: never
+	Poll     time.Duration // for drawing an offer again, anything else after 15 times that; 0: never
 }
 
 // Painter keeps one display showing the latest Screen. Drivers may hang for
@@ -102,8 +106,10 @@ func (p *Painter) Run(ctx context.Context) {
 		switch {
 		case failing:
 			again.Reset(p.config.Retry)
-		case p.config.Poll > 0:
+		case p.config.Poll > 0 && screen.Kind == Offer:
 			again.Reset(p.config.Poll)
+		case p.config.Poll > 0:
+			again.Reset(rarely * p.config.Poll)
 		}
 	}
 	if open != nil {

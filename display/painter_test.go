@@ -19,6 +19,7 @@ type panel struct {
 	loose  chan struct{}
 	opened atomic.Int32
 	closed atomic.Int32
+	looked atomic.Int32 // calls of Draw
 	broken atomic.Bool
 }
 
@@ -36,6 +37,7 @@ type session struct {
 }
 
 func (s *session) Draw(screen display.Screen) (string, error) {
+	s.panel.looked.Add(1)
 	if s.panel.loose != nil {
 		<-s.panel.loose
 	}
@@ -103,6 +105,23 @@ func TestLatestScreenWinsAndNobodyWaits(t *testing.T) {
 		expect(t, reports, "text: four", "")
 		if got := []string{<-p.drawn, <-p.drawn}; got[0] != "one" || got[1] != "four" || len(p.drawn) > 0 {
 			t.Errorf("drawn: %q and %d more, want only one and four: the others were old before their time", got, len(p.drawn))
+		}
+		stop()
+	})
+}
+
+func TestDisplayOfALinkedDeviceSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPanel()
+		painter, _, stop := paint(t, p)
+		for kind, want := range map[display.Kind]int32{display.Offer: 30, display.Linked: 2} {
+			painter.Show(display.Screen{Kind: kind, Title: "x"})
+			synctest.Wait()
+			before := p.looked.Load()
+			time.Sleep(time.Minute + time.Second) // virtual
+			if got := p.looked.Load() - before; got != want {
+				t.Errorf("kind %d: looked at %d times a minute, want %d: a code must follow the window, the rest costs a processor its sleep", kind, got, want)
+			}
 		}
 		stop()
 	})
