@@ -70,7 +70,7 @@ for ARCH in "$@"; do
 	BUILD=dist/build/$ARCH
 	mkdir -p "$BUILD"
 	cp "$shared"/{copyright,changelog.gz,completion.*} "$BUILD"
-	env CGO_ENABLED=0 GOOS=linux "${target[@]}" go build -trimpath -buildvcs=auto -ldflags '-s -w' -o "$BUILD/lwa-agent" ./cmd/lwa-agent
+	env CGO_ENABLED=0 GOOS=linux "${target[@]}" go build -trimpath -buildvcs=auto -tags nethttpomithttp2 -ldflags '-s -w' -o "$BUILD/lwa-agent" ./cmd/lwa-agent
 	deb=dist/lwa-agent_${VERSION}_$ARCH.deb
 	export ARCH BUILD
 	go run "$NFPM" package --config systemd/nfpm.yaml --packager deb --target "$deb" >/dev/null

@@ -64,7 +64,7 @@ func (w *workshop) build(ctx context.Context) error {
 	w.agent, w.armAgent = filepath.Join(w.disk, "lwa-agent"), filepath.Join(w.disk, "lwa-agent-armv6")
 	for path, env := range map[string][]string{w.agent: nil, w.armAgent: {"GOOS=linux", "GOARCH=arm", "GOARM=6"}} {
 		env = append(env, "CGO_ENABLED=0")
-		if _, err := output(ctx, env, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "lwa-agent/cmd/lwa-agent"); err != nil {
+		if _, err := output(ctx, env, "go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", path, "lwa-agent/cmd/lwa-agent"); err != nil {
 			return fmt.Errorf("cannot build the agent: %w", err)
 		}
 	}
@@ -123,7 +123,7 @@ func (b *bench) binary(context.Context) error {
 	if err != nil {
 		return err
 	}
-	note := fmt.Sprintf("go build -trimpath -ldflags '-s -w', CGO_ENABLED=0 GOARCH=arm GOARM=6: %s bytes; for this machine %s.",
+	note := fmt.Sprintf("go build -trimpath -tags nethttpomithttp2 -ldflags '-s -w', CGO_ENABLED=0 GOARCH=arm GOARM=6: %s bytes; for this machine %s.",
 		thousands(int(info.Size())), thousands(int(here.Size())))
 	b.found(rowBinary, single(float64(info.Size())/1e6, 1, note))
 	return nil
