@@ -27,8 +27,9 @@ type value struct {
 	key   string
 	line  int
 	kind  unstable.Kind
-	text  string  // of a String
-	items []value // of an Array
+	text  string         // of a String
+	items []value        // of an Array
+	raw   unstable.Range // where a String stands in the file, with its quotes
 }
 
 type table struct {
@@ -178,7 +179,7 @@ func allTables(n *unstable.Node) bool {
 func valueOf(n *unstable.Node, line int) value {
 	v := value{line: line, kind: n.Kind}
 	if n.Kind == unstable.String {
-		v.text = string(n.Data)
+		v.text, v.raw = string(n.Data), n.Raw
 	}
 	if n.Kind == unstable.Array {
 		for it := n.Children(); it.Next(); {

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// A Setting is a text of a configuration file, by its path, as in
+// "device.product_id". An empty one is the default.
+type Setting struct{ Path, Text string }
+
+// Texts returns the texts that stand in a configuration file, by path; name is
+// what a problem calls it.
+func Texts(name string, text []byte) (map[string]string, error) {
+	r, problem := newReader(name, trimBOM(text))
+	if problem != nil {
+		return nil, problem
+	}
+	texts := map[string]string{}
+	for path, v := range r.values {
+		if v.kind == unstable.String {
+			texts[path] = v.text
+		}
+	}
+	return texts, nil
+}
+
+// Set returns text with settings changed, and all else byte for byte as it was,
+// comments included. What is there is changed where it stands; what is not
+// there is added at the top of the file or of its table. A default that is not
+// there is not added.
+func Set(name string, text []byte, settings ...Setting) ([]byte, error) {
+	for _, s := range settings {
+		changed, err := set(name, text, s)
+		if err != nil {
+			return nil, err
+		}
+		text = changed
+	}
+	return text, nil
+}
+
+func set(name string, text []byte, s Setting) ([]byte, error) {
+	start := len(text) - len(trimBOM(text))
+	r, problem := newReader(name, text[start:])
+	if problem != nil {
+		return nil, problem
+	}
+	old, there := r.values[s.Path]
+	if s.Text == old.text && (!there || old.kind == unstable.String) {
+		return text, nil
+	}
+	at, end := start, start
+	insert := lastKey(s.Path) + " = " + quote(s.Text) + "\n"
+	switch {
+	case there && old.kind != unstable.String:
+		r.text(s.Path)
+		return nil, r.err()
+	case there:
+		at += int(old.raw.Offset)
+		end = at + int(old.raw.Length)
+		insert = quote(s.Text)
+	case strings.Contains(s.Path, "."):
+		at, insert = r.place(text[start:], s.Path, insert)
+		at, end = at+start, at+start
+	}
+	changed := slices.Concat(text[:at], []byte(insert), text[end:])
+	if now, err := Texts(name, changed); err != nil || now[s.Path] != s.Text {
+		return nil, &Problem{name, r.line(s.Path), s.Path + " cannot be added to what stands here", "write it there yourself: " + lastKey(s.Path) + " = " + quote(s.Text)}
+	}
+	return changed, nil
+}
+
+// place returns where in text a setting of a table may be added, and the line
+// to add: below the table's header, among other settings of its own that have no
+// header, or in a table that is added.
+func (r *reader) place(text []byte, path, line string) (at int, insert string) {
+	in := path[:strings.LastIndexByte(path, '.')]
+	for _, t := range r.tables {
+		if t.path != in {
+			continue
+		}
+		at := 0
+		for range t.line {
+			at += strings.IndexByte(string(text[at:])+"\n", '\n') + 1
+		}
+		if at > len(text) { // the header ends the file, without a newline
+			return len(text), "\n" + line
+		}
+		return at, line
+	}
+	for p := range r.values {
+		if strings.HasPrefix(p, in+".") {
+			return 0, in + "." + line
+		}
+	}
+	header := "[" + in + "]\n"
+	switch {
+	case len(text) == 0:
+	case text[len(text)-1] == '\n':
+		header = "\n" + header
+	default:
+		header = "\n\n" + header
+	}
+	return len(text), header + line
+}
+
+// quote writes text as TOML does; what is no UTF-8 becomes U+FFFD.
+func quote(text string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range text {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case unicode.IsControl(r):
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
