@@ -34,32 +34,42 @@ func Texts(name string, text []byte) (map[string]string, error) {
 // there is added at the top of the file or of its table. A default that is not
 // there is not added.
 func Set(name string, text []byte, settings ...Setting) ([]byte, error) {
+	before, problem := newReader(name, trimBOM(text))
+	if problem != nil {
+		return nil, problem
+	}
 	for _, s := range settings {
-		changed, err := set(name, text, s)
-		if err != nil {
-			return nil, err
+		before.text(s.Path)
+	}
+	if err := before.err(); err != nil {
+		return nil, err
+	}
+	for _, s := range settings {
+		text = set(text, s)
+		if now, err := Texts(name, text); err != nil || now[s.Path] != s.Text {
+			// Braces, say, which nothing can be added to.
+			return nil, &Problem{
+				name, before.line(s.Path), s.Path + " cannot be added to what stands here",
+				"write it there yourself: " + lastKey(s.Path) + " = " + quote(s.Text),
+			}
 		}
-		text = changed
 	}
 	return text, nil
 }
 
-func set(name string, text []byte, s Setting) ([]byte, error) {
+// set returns text, which is TOML, with one setting changed.
+func set(text []byte, s Setting) []byte {
 	start := len(text) - len(trimBOM(text))
-	r, problem := newReader(name, text[start:])
+	r, problem := newReader("", text[start:])
 	if problem != nil {
-		return nil, problem
+		return text
 	}
 	old, there := r.values[s.Path]
-	if s.Text == old.text && (!there || old.kind == unstable.String) {
-		return text, nil
-	}
 	at, end := start, start
 	insert := lastKey(s.Path) + " = " + quote(s.Text) + "\n"
 	switch {
-	case there && old.kind != unstable.String:
-		r.text(s.Path)
-		return nil, r.err()
+	case s.Text == old.text:
+		return text
 	case there:
 		at += int(old.raw.Offset)
 		end = at + int(old.raw.Length)
@@ -68,11 +78,7 @@ func set(name string, text []byte, s Setting) ([]byte, error) {
 		at, insert = r.place(text[start:], s.Path, insert)
 		at, end = at+start, at+start
 	}
-	changed := slices.Concat(text[:at], []byte(insert), text[end:])
-	if now, err := Texts(name, changed); err != nil || now[s.Path] != s.Text {
-		return nil, &Problem{name, r.line(s.Path), s.Path + " cannot be added to what stands here", "write it there yourself: " + lastKey(s.Path) + " = " + quote(s.Text)}
-	}
-	return changed, nil
+	return slices.Concat(text[:at], []byte(insert), text[end:])
 }
 
 // place returns where in text a setting of a table may be added, and the line

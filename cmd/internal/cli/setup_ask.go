@@ -1,0 +1,354 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/config"
+	"lwa-agent/lwa"
+)
+
+// Tabs of a security profile in Amazon's console; they make different clients.
+const (
+	tabDevices = "1"
+	tabWeb     = "2"
+)
+
+const (
+	consoleAddress = "https://developer.amazon.com/loginwithamazon/console/site/lwa/overview.html"
+	idPrefix       = "amzn1.application-oa2-client."
+	returnHere     = "https://localhost:9745/authresponse"
+)
+
+// checkFlags reports the first fault in a flag, before anything is asked.
+func (s *setup) checkFlags() error {
+	for _, f := range []struct{ flag, path string }{
+		{"client-id", "client_id"}, {"redirect-uri", "redirect_uri"}, {"product-id", "device.product_id"}, {"region", "region"},
+	} {
+		if !s.given(f.flag) {
+			continue
+		}
+		if err := s.refuses(f.path)(s.flag(f.flag)); err != nil {
+			return fmt.Errorf("--%s: %w", f.flag, err)
+		}
+	}
+	if s.given("client-secret-file") && (s.flag("client-secret-file") != "-" || !s.terminal) {
+		text, err := s.secretOfFile(s.flag("client-secret-file"))
+		if err == nil {
+			err = refusesSecret(text)
+		}
+		if err != nil {
+			return fmt.Errorf("--client-secret-file: %w", err)
+		}
+		s.secret = lwa.NewSecret(text)
+	}
+	if s.given("user") {
+		if err := mayJoin(s.flag("user")); err != nil {
+			return fmt.Errorf("--user: %w", err)
+		}
+	}
+	return nil
+}
+
+// ask gets all answers. Nothing is written before the last one.
+func (s *setup) ask(ctx context.Context) error {
+	for _, next := range []func(context.Context) error{
+		s.askReplace, s.askTab, s.askClientID, s.askSecret, s.askRedirect, s.askProduct, s.askUser,
+	} {
+		if err := next(ctx); err != nil {
+			return err
+		}
+	}
+	if s.given("region") {
+		s.set("region", s.flag("region"))
+	}
+	return nil
+}
+
+func (s *setup) set(path, text string) {
+	s.settings = append(s.settings, config.Setting{Path: path, Text: text})
+}
+
+func (s *setup) askReplace(ctx context.Context) error {
+	switch {
+	case s.texts["client_id"] == "", s.on("yes"):
+		return nil
+	case !s.terminal:
+		return s.missing("yes")
+	}
+	s.say("%s is there already, with the client id %s.", s.path, s.texts["client_id"])
+	s.say("Its other settings stay, and it is kept as it is in %s.", oldName(s.path))
+	replace, err := s.agreed(ctx, "Replace it? [y/N] ", "n")
+	if err == nil && !replace {
+		s.say("nothing was changed; to link with it: lwa-agent link")
+		return errQuiet
+	}
+	return err
+}
+
+func (s *setup) askTab(ctx context.Context) error {
+	enter := tabDevices
+	before := s.texts["method"]
+	if before == agent.MethodCode || before == "" && s.hasSecret() {
+		enter = tabWeb
+	}
+	if s.given("client-secret-file") || s.given("redirect-uri") {
+		s.tab = tabWeb // nothing else can be meant
+	} else {
+		if s.terminal && !s.given("tab") {
+			s.say("In which tab of Amazon's console is the client id made?")
+			s.say("  1  Other devices and platforms (recommended): one text to copy, nothing to")
+			s.say("     register; after signing in there is nothing to bring back")
+			s.say("  2  Web settings: needs a client secret and a return URL; after signing in an")
+			s.say("     address has to be brought back to this device")
+		}
+		var err error
+		s.tab, err = s.answer(ctx, question{flag: "tab", prompt: "1 or 2 [" + enter + "]: ", enter: enter, needed: before == "", refuses: func(answer string) error {
+			if answer != tabDevices && answer != tabWeb {
+				return errors.New("1 or 2?")
+			}
+			return nil
+		}})
+		if err != nil {
+			return err
+		}
+	}
+	method := agent.MethodCBL
+	if s.tab == tabWeb {
+		method = agent.MethodCode
+	}
+	s.set("method", method)
+	// What else is wrong with the file is said before more is typed.
+	id := config.Setting{Path: "client_id", Text: someClientID()}
+	err := s.faultBefore(id)
+	if err != nil && s.texts["device.product_id"] == "" { // which scopes may want, and is asked for
+		if s.faultBefore(id, config.Setting{Path: "device.product_id", Text: "x"}) == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// faultBefore is what is wrong with the file once more is added at its top, with
+// the lines as people see them, who have the file without that.
+func (s *setup) faultBefore(more ...config.Setting) error {
+	text, err := s.parsed("", more...)
+	added := max(bytes.Count(text, []byte("\n"))-bytes.Count(s.before, []byte("\n")), 0)
+	all := []error{err}
+	if joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); ok {
+		all = joined.Unwrap()
+	}
+	for _, err := range all {
+		if p, ok := errors.AsType[*config.Problem](err); ok {
+			p.Line = max(p.Line-added, 1)
+		}
+	}
+	return err
+}
+
+func (s *setup) askClientID(ctx context.Context) error {
+	if s.terminal && !s.given("client-id") {
+		s.sayConsole()
+	}
+	before := s.texts["client_id"]
+	prompt := "Client id: "
+	if before != "" {
+		prompt = "Client id [" + before + "]: "
+	}
+	id, err := s.answer(ctx, question{flag: "client-id", prompt: prompt, enter: before, needed: before == "", refuses: s.refuses("client_id")})
+	if err == nil {
+		s.set("client_id", id)
+	}
+	return err
+}
+
+// sayConsole says what to do at Amazon, with the texts to paste there.
+func (s *setup) sayConsole() {
+	s.say("")
+	switch {
+	case s.ownServer() && s.tab == tabWeb:
+		s.say("The [endpoints] in %s stay: register the return URL", s.path)
+		s.say("     %s", s.redirect())
+		s.say("at that server.")
+	case s.ownServer():
+		s.say("The [endpoints] in %s stay: a client id of that server's is needed.", s.path)
+	case s.tab == tabDevices:
+		s.say("Open %s", consoleAddress)
+		s.say("  1. Open your security profile, or create one.")
+		s.say(`  2. Tab "Other devices and platforms": choose a name, "Generate ID".`)
+		s.say("  3. Copy the client id.")
+	default:
+		s.say("Open %s", consoleAddress)
+		s.say("  1. Open your security profile, or create one.")
+		s.say(`  2. Tab "Web settings", "Allowed Return URLs": paste, letter by letter, and save:`)
+		s.say("     %s", s.redirect())
+		s.say("  3. Copy the client id and the client secret.")
+	}
+	s.say("")
+}
+
+func (s *setup) askSecret(ctx context.Context) error {
+	if s.tab != tabWeb || !s.secret.IsZero() {
+		return nil
+	}
+	// That of another client would be of no use.
+	keeps := s.hasSecret() && s.setting("client_id") == s.texts["client_id"]
+	q := question{prompt: "Client secret (not shown): ", hidden: true, needed: true, refuses: refusesSecret}
+	if keeps {
+		q.prompt, q.needed = "Client secret (not shown) [the one there is]: ", false
+		q.refuses = func(answer string) error {
+			if answer == "" {
+				return nil
+			}
+			return refusesSecret(answer)
+		}
+	}
+	if !s.terminal && q.needed {
+		return s.missing("client-secret-file")
+	}
+	text, err := s.answer(ctx, q)
+	s.secret, s.keepsFile = lwa.NewSecret(text), text == ""
+	return err
+}
+
+func (s *setup) secretOfFile(path string) (string, error) {
+	in := s.In
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxCode+1))
+	return unwrapped(strings.TrimPrefix(string(text), "\ufeff")), err
+}
+
+// refusesSecret does so as the configuration does, and knows what else is in reach.
+// What it is given is never shown.
+func refusesSecret(text string) error {
+	switch {
+	case text == "":
+		return errors.New("there is no client secret; copy it from the security profile in Amazon's developer console")
+	case len(text) > maxCode, strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return errors.New("the client secret is not one word of plain characters; copy it again")
+	case strings.HasPrefix(text, idPrefix):
+		return errors.New(`that is the client id; the client secret stands below it, behind "Show Secret"`)
+	}
+	return nil
+}
+
+func (s *setup) redirect() string {
+	if s.given("redirect-uri") {
+		return s.flag("redirect-uri")
+	}
+	return cmp.Or(s.texts["redirect_uri"], returnHere)
+}
+
+func (s *setup) askRedirect(ctx context.Context) error {
+	if s.tab != tabWeb {
+		return nil
+	}
+	enter := s.redirect()
+	uri, err := s.answer(ctx, question{flag: "redirect-uri", prompt: "Return URL [" + enter + "]: ", enter: enter, refuses: s.refuses("redirect_uri")})
+	if uri == returnHere && s.texts["redirect_uri"] == "" {
+		uri = "" // which means the same
+	}
+	s.set("redirect_uri", uri)
+	return err
+}
+
+func (s *setup) askProduct(ctx context.Context) error {
+	before := s.texts["device.product_id"]
+	prompt := "Product id, if this is an Alexa product (else Enter): "
+	if before != "" {
+		prompt = "Product id of the Alexa product [" + before + "]: "
+	}
+	id, err := s.answer(ctx, question{flag: "product-id", prompt: prompt, enter: before, refuses: func(answer string) error {
+		if err := s.refuses("device.product_id")(answer); err != nil {
+			return err
+		}
+		_, err := s.parsed("", config.Setting{Path: "device.product_id", Text: answer}) // scopes may want one
+		return withoutPlace(err)
+	}})
+	s.set("device.product_id", id)
+	return err
+}
+
+func (s *setup) askUser(ctx context.Context) error {
+	if s.given("user") {
+		s.user = s.flag("user")
+		return nil
+	}
+	name := s.Env("SUDO_USER")
+	if s.on("no-user") || !s.terminal || mayJoin(name) != nil || isMember(name) {
+		return nil
+	}
+	joins, err := s.agreed(ctx, fmt.Sprintf("Let %s use the agent, by joining the group %s? [Y/n] ", name, agentGroup), "y")
+	if joins {
+		s.user = name
+	}
+	return err
+}
+
+// setting returns what was answered for path.
+func (s *setup) setting(path string) string {
+	for _, set := range s.settings {
+		if set.Path == path {
+			return set.Text
+		}
+	}
+	return ""
+}
+
+// ownServer reports whether the file names another server than Amazon.
+func (s *setup) ownServer() bool {
+	for path, text := range s.texts {
+		if strings.HasPrefix(path, "endpoints.") && text != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// refuses returns what the configuration says to a text at path, whatever else
+// stands in the file.
+func (s *setup) refuses(path string) func(text string) error {
+	return func(text string) error {
+		settings := []config.Setting{{Path: "client_id", Text: someClientID()}}
+		if s.ownServer() {
+			for _, name := range []string{"authorize", "token", "codepair"} {
+				settings = append(settings, config.Setting{Path: "endpoints." + name, Text: "https://localhost/"})
+			}
+		}
+		file, err := config.Set(path, nil, append(settings, config.Setting{Path: path, Text: text})...)
+		if err == nil {
+			_, err = config.Parse(path, file, noEnvironment)
+		}
+		return withoutPlace(err)
+	}
+}
+
+// withoutPlace is the first problem of a file that nobody has seen yet.
+func withoutPlace(err error) error {
+	if p, ok := errors.AsType[*config.Problem](err); ok {
+		return fmt.Errorf("%s; %s", p.What, p.Cure)
+	}
+	return err
+}
+
+// someClientID is one as good as any where the real one is not known yet.
+func someClientID() string { return idPrefix + strings.Repeat("0", 32) }
+
+func noEnvironment(string) string { return "" }
