@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"lwa-agent/lwa/lwatest"
 )
@@ -27,7 +28,7 @@ const amazonSocket = "/amazon/sock"
 // reboots.
 func serveAmazon(t *testing.T, root string) *lwatest.Sim {
 	t.Helper()
-	sim := lwatest.New(lwatest.Options{AccountName: "Ada Lovelace", AccountEmail: "ada@example.com"})
+	sim := lwatest.New(lwatest.Options{AccountName: "Ada Lovelace", AccountEmail: "ada@example.com", PairInterval: time.Second})
 	write := func(path, text string) {
 		t.Helper()
 		path = filepath.Join(root, path)

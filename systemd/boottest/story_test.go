@@ -51,11 +51,12 @@ func TestDeviceFromInstallationToRemoval(t *testing.T) {
 	})
 	s.step("users, directories and units are there", d.installed)
 
-	s.step("sudo lwa-agent setup: from no client id to linked by alice, in the group by then", func() string {
+	s.step("sudo lwa-agent setup, \"Web settings\": linked by alice, in the group by then", func() string {
 		d.networkUp()
-		return d.setUp()
+		return d.setUpForWeb()
 	})
-	s.step("alice unlinks it", d.unlinkAfterSetup)
+	s.step("and with \"Other devices and platforms\" in its place", d.setUpForDevices)
+	s.step("and back, by a script", d.setUpByScript)
 
 	s.step("it boots without network", func() string {
 		d.reboot()
@@ -387,7 +388,7 @@ func (d *device) removal() string {
 		d.t.Error("the link is gone after a removal; only a purge is to forget it")
 	}
 	d.must("dpkg", "--purge", "lwa-agent")
-	for _, path := range []string{"/var/lib/lwa-agent", "/var/spool/lwa-agent", "/etc/lwa-agent", "/run/lwa-agent", "/etc/credstore/lwa-agent.client_secret", "/etc/systemd/system/multi-user.target.wants/lwa-agent.service"} {
+	for _, path := range []string{"/var/lib/lwa-agent", "/var/spool/lwa-agent", "/etc/lwa-agent", "/run/lwa-agent", storedSecret, storedSecret + ".old", "/etc/systemd/system/multi-user.target.wants/lwa-agent.service"} {
 		if _, err := d.run("test", "-e", path); err == nil {
 			d.t.Errorf("%s is still there after a purge", path)
 		}
