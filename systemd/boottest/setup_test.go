@@ -102,9 +102,10 @@ func (d *device) setUpForWeb() string {
 	if kept := d.must("cat", "/etc/lwa-agent/config.toml"); !strings.Contains(kept, strings.TrimSpace(beforeSetup)) {
 		d.t.Errorf("settings of before are gone, there is\n%s", kept)
 	}
-	if state := d.property("lwa-agent-display", "ActiveState"); state != "active" {
-		d.t.Errorf("the display is %s; it has to start with the agent", state)
-	}
+	d.await(20*time.Second, "the display, which starts with the agent", func() (bool, string) {
+		state := d.property("lwa-agent-display", "ActiveState")
+		return state == "active", "it is " + state
+	})
 	return found
 }
 

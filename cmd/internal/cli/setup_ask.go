@@ -83,8 +83,9 @@ func (s *setup) askReplace(ctx context.Context) error {
 	case !s.terminal:
 		return s.missing("yes")
 	}
-	s.say("%s is there already, with the client id %s.", s.path, s.texts["client_id"])
-	s.say("Its other settings stay, and it is kept as it is in %s.", oldName(s.path))
+	s.say("%s is there already, with the client id", s.path)
+	s.say("  %s", s.texts["client_id"])
+	s.say("Its other settings stay, and a copy of it as %s.", oldName(s.path))
 	replace, err := s.agreed(ctx, "Replace it? [y/N] ", "n")
 	if err == nil && !replace {
 		s.say("nothing was changed; to link with it: lwa-agent link")
@@ -181,20 +182,25 @@ func (s *setup) sayConsole() {
 		s.say("     %s", s.redirect())
 		s.say("at that server.")
 	case s.ownServer():
-		s.say("The [endpoints] in %s stay: a client id of that server's is needed.", s.path)
+		s.say("The [endpoints] in %s stay: enter a client id of that server.", s.path)
 	case s.tab == tabDevices:
-		s.say("Open %s", consoleAddress)
+		s.sayWhere()
 		s.say("  1. Open your security profile, or create one.")
 		s.say(`  2. Tab "Other devices and platforms": choose a name, "Generate ID".`)
 		s.say("  3. Copy the client id.")
 	default:
-		s.say("Open %s", consoleAddress)
+		s.sayWhere()
 		s.say("  1. Open your security profile, or create one.")
-		s.say(`  2. Tab "Web settings", "Allowed Return URLs": paste, letter by letter, and save:`)
+		s.say(`  2. Tab "Web settings", "Allowed Return URLs": paste exactly this, and save:`)
 		s.say("     %s", s.redirect())
 		s.say("  3. Copy the client id and the client secret.")
 	}
 	s.say("")
+}
+
+func (s *setup) sayWhere() {
+	s.say(`Sign in at developer.amazon.com, "Login with Amazon":`)
+	s.say("     %s", consoleAddress)
 }
 
 func (s *setup) askSecret(ctx context.Context) error {

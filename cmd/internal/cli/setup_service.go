@@ -100,7 +100,8 @@ func (s *setup) start(ctx context.Context) error {
 	case s.unit:
 		s.say("the agent starts when this system boots")
 		return nil
-	case starts && s.runs(ctx): // somewhere in the foreground; it has seen the change
+	case starts && s.runs(ctx): // in the foreground somewhere
+		pause(ctx, 2*configSettle) // what it says before is of the old configuration
 	default:
 		s.say("start it with: lwa-agent %srun; then link it with: lwa-agent %slink", s.configFlag(), s.configFlag())
 		return nil
@@ -117,6 +118,7 @@ func (s *setup) runs(ctx context.Context) bool {
 // on, as with "lwa-agent relink".
 func (s *setup) link(ctx context.Context) error {
 	if isTerminal(s.Out) {
+		s.say("")
 		return s.app.link(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx)

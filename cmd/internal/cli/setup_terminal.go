@@ -92,10 +92,7 @@ func (s *setup) prompt(ctx context.Context, prompt string, hidden bool) (string,
 		if err != nil {
 			return "", fmt.Errorf("the terminal would show the secret: %w; give it with --client-secret-file", err)
 		}
-		defer func() {
-			show()
-			fmt.Fprintln(s.Out) // Enter was not shown either
-		}()
+		defer show()
 	}
 	fmt.Fprint(s.Out, printable(prompt))
 	type line struct {
@@ -109,8 +106,10 @@ func (s *setup) prompt(ctx context.Context, prompt string, hidden bool) (string,
 	}()
 	select {
 	case l := <-typed:
-		if l.err != nil {
+		if hidden || l.err != nil { // Enter was not shown either
 			fmt.Fprintln(s.Out)
+		}
+		if l.err != nil {
 			return "", fmt.Errorf("there was no answer (%w); nothing was changed", l.err)
 		}
 		return l.text, nil

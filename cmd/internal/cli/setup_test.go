@@ -128,7 +128,7 @@ func TestSetupForWebSettingsNeverShowsTheSecret(t *testing.T) {
 	f := startFake(t, unlinked())
 	p := f.setUp()
 	p.asked("1 or 2 [1]: ", "2")
-	p.told("paste, letter by letter, and save:\r\n     https://localhost:9745/authresponse\r\n")
+	p.told("paste exactly this, and save:\r\n     https://localhost:9745/authresponse\r\n")
 	p.asked("Client id: ", someID)
 	p.told("Client secret (not shown): ")
 	if p.echoes() {
@@ -242,7 +242,7 @@ func TestSetupChangesAConfigurationAndKeepsTheRest(t *testing.T) {
 	f.configured(lived)
 	before := f.read("config.toml")
 	p := f.setUp()
-	p.told("with the client id " + someID)
+	p.told(f.config + " is there already, with the client id\r\n  " + someID)
 	p.asked("Replace it? [y/N] ", "y")
 	p.asked("1 or 2 [1]: ", "")
 	p.asked("Client id ["+someID+"]: ", otherID)
