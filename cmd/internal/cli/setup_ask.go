@@ -1,14 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
 	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/config"
@@ -26,36 +22,6 @@ const (
 	idPrefix       = "amzn1.application-oa2-client."
 	returnHere     = "https://localhost:9745/authresponse"
 )
-
-// checkFlags reports the first fault in a flag, before anything is asked.
-func (s *setup) checkFlags() error {
-	for _, f := range []struct{ flag, path string }{
-		{"client-id", "client_id"}, {"redirect-uri", "redirect_uri"}, {"product-id", "device.product_id"}, {"region", "region"},
-	} {
-		if !s.given(f.flag) {
-			continue
-		}
-		if err := s.refuses(f.path)(s.flag(f.flag)); err != nil {
-			return fmt.Errorf("--%s: %w", f.flag, err)
-		}
-	}
-	if s.given("client-secret-file") && (s.flag("client-secret-file") != "-" || !s.terminal) {
-		text, err := s.secretOfFile(s.flag("client-secret-file"))
-		if err == nil {
-			err = refusesSecret(text)
-		}
-		if err != nil {
-			return fmt.Errorf("--client-secret-file: %w", err)
-		}
-		s.secret = lwa.NewSecret(text)
-	}
-	if s.given("user") {
-		if err := mayJoin(s.flag("user")); err != nil {
-			return fmt.Errorf("--user: %w", err)
-		}
-	}
-	return nil
-}
 
 // ask gets all answers. Nothing is written before the last one.
 func (s *setup) ask(ctx context.Context) error {
@@ -137,26 +103,6 @@ func (s *setup) askTab(ctx context.Context) error {
 	return err
 }
 
-// faultBefore is what is wrong with the file once more is added at its top, with
-// the lines as people see them, who have the file without that.
-func (s *setup) faultBefore(more ...config.Setting) error {
-	text, err := s.parsed("", more...)
-	added := max(bytes.Count(text, []byte("\n"))-bytes.Count(s.before, []byte("\n")), 0)
-	all := []error{err}
-	if joined, ok := errors.AsType[interface {
-		error
-		Unwrap() []error
-	}](err); ok {
-		all = joined.Unwrap()
-	}
-	for _, err := range all {
-		if p, ok := errors.AsType[*config.Problem](err); ok {
-			p.Line = max(p.Line-added, 1)
-		}
-	}
-	return err
-}
-
 func (s *setup) askClientID(ctx context.Context) error {
 	if s.terminal && !s.given("client-id") {
 		s.sayConsole()
@@ -227,34 +173,6 @@ func (s *setup) askSecret(ctx context.Context) error {
 	return err
 }
 
-func (s *setup) secretOfFile(path string) (string, error) {
-	in := s.In
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		in = f
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxCode+1))
-	return unwrapped(strings.TrimPrefix(string(text), "\ufeff")), err
-}
-
-// refusesSecret does so as the configuration does, and knows what else is in reach.
-// What it is given is never shown.
-func refusesSecret(text string) error {
-	switch {
-	case text == "":
-		return errors.New("there is no client secret; copy it from the security profile in Amazon's developer console")
-	case len(text) > maxCode, strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return errors.New("the client secret is not one word of plain characters; copy it again")
-	case strings.HasPrefix(text, idPrefix):
-		return errors.New(`that is the client id; the client secret stands below it, behind "Show Secret"`)
-	}
-	return nil
-}
-
 func (s *setup) redirect() string {
 	if s.given("redirect-uri") {
 		return s.flag("redirect-uri")
@@ -317,44 +235,3 @@ func (s *setup) setting(path string) string {
 	}
 	return ""
 }
-
-// ownServer reports whether the file names another server than Amazon.
-func (s *setup) ownServer() bool {
-	for path, text := range s.texts {
-		if strings.HasPrefix(path, "endpoints.") && text != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// refuses returns what the configuration says to a text at path, whatever else
-// stands in the file.
-func (s *setup) refuses(path string) func(text string) error {
-	return func(text string) error {
-		settings := []config.Setting{{Path: "client_id", Text: someClientID()}}
-		if s.ownServer() {
-			for _, name := range []string{"authorize", "token", "codepair"} {
-				settings = append(settings, config.Setting{Path: "endpoints." + name, Text: "https://localhost/"})
-			}
-		}
-		file, err := config.Set(path, nil, append(settings, config.Setting{Path: path, Text: text})...)
-		if err == nil {
-			_, err = config.Parse(path, file, noEnvironment)
-		}
-		return withoutPlace(err)
-	}
-}
-
-// withoutPlace is the first problem of a file that nobody has seen yet.
-func withoutPlace(err error) error {
-	if p, ok := errors.AsType[*config.Problem](err); ok {
-		return fmt.Errorf("%s; %s", p.What, p.Cure)
-	}
-	return err
-}
-
-// someClientID is one as good as any where the real one is not known yet.
-func someClientID() string { return idPrefix + strings.Repeat("0", 32) }
-
-func noEnvironment(string) string { return "" }

@@ -378,6 +378,9 @@ func TestSetupFlagsThatAreWrongAreSaidBeforeAnythingIsAsked(t *testing.T) {
 		r := f.run("", append([]string{"setup"}, test.args...)...)
 		r.expect(t, strings.Join(test.args, " "), 2, "", "lwa-agent: "+test.want+"\n")
 	}
+	if r := f.run("", "setup", "--user", "nobody-of-that-name"); r.exit != 2 || !strings.HasPrefix(r.err, "lwa-agent: --user: ") {
+		t.Errorf("a user that there is not: %+v", r)
+	}
 	p := f.setUp("--region", "us")
 	p.ends(2, `region "us" is unknown`)
 	if strings.Contains(p.out.String(), "1 or 2") {
