@@ -160,8 +160,7 @@ func (l *session) run(ctx context.Context, updates <-chan socket.Update) error {
 	resized := make(chan os.Signal, 1)
 	signal.Notify(resized, unix.SIGWINCH)
 	defer signal.Stop(resized)
-	settled := time.NewTimer(time.Hour)
-	settled.Stop()
+	settled := time.NewTimer(0) // it may have changed before
 	for {
 		select {
 		case <-resized:
