@@ -87,14 +87,14 @@ func linkPageScreen(st agent.Status) display.Screen {
 	s := display.Screen{
 		Kind: display.Offer, Title: title,
 		Payloads: []display.Payload{{Name: "link page", Text: st.LinkPage}, {Name: "authorize URL", Text: st.AuthorizeURL}},
-		Scan:     "Scan this with a phone in the same network, or open there",
+		Scan:     "Scan this with a phone in the same network, or open this on it:",
 		Open:     "Open this address on a phone or a computer in the same network:",
 		Address:  st.LinkPage,
 		Lines:    more("It says how to go on, and this screen says when it is done.", oldLinkStays(st), reasonText(st)),
 	}
 	if endsOnPhone(st) {
 		slices.Reverse(s.Payloads)
-		s.Scan = "Scan this with a phone in the same network and sign in, or open there"
+		s.Scan = "Scan this with a phone in the same network and sign in, or open this on it:"
 		s.Lines[0] = "You are brought back to this device, and this screen says when it is done."
 	}
 	return s

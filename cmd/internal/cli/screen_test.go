@@ -86,7 +86,7 @@ func TestWordsOfEachState(t *testing.T) {
 			change: func(s *agent.Status) {
 				s.LinkPage, s.RedirectURI = "HTTP://192.168.1.20:9744/7K2Q", "https://localhost:9745/authresponse"
 			},
-			said: []string{"Scan this with a phone in the same network, or open there HTTP://192.168.1.20:9744/7K2Q", "It says how to go on, and this screen says when it is done."},
+			said: []string{"Scan this with a phone in the same network, or open this on it: HTTP://192.168.1.20:9744/7K2Q", "It says how to go on, and this screen says when it is done."},
 		},
 		{
 			name: "a page on the web sends the phone back", status: authorizeStatus(), kind: display.Offer,
