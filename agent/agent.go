@@ -62,6 +62,7 @@ type Agent struct {
 	waiting     map[uint64]chan<- replied
 	displays    map[uint64][]Display // by the connection that reported them
 	loopback    *Loopback
+	readOnly    bool         // the state directory could not be written at the start, and nothing was saved since
 	tokenSock   *tokenSocket // nil while not linked
 	servers     []httpSocket
 	runtimeLock *os.File // held for life, or a second agent would take the sockets over
@@ -107,7 +108,8 @@ func New(cfg Config) (*Agent, error) {
 	a.m = newMachine(a.settings(), rec, a.loadAccess(rec.Link), why, now, bootTime(now), rand.New(seed))
 	if err := st.writable(); err != nil {
 		cfg.Log.Warn("state directory cannot be written", "error", err)
-		a.m.raise(sourceStore, "store", "the state directory cannot be written: "+err.Error(), storeHint)
+		a.m.raise(sourceStore, "store", "the state directory cannot be written: "+err.Error(), a.cureOfStore(err))
+		a.readOnly = true
 	}
 	a.handle(a.keepAccess(a.m.access)) // what a killed agent left in token files may be of a link that is gone
 	a.publish()

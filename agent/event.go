@@ -16,6 +16,7 @@ type (
 	ticked struct {
 		synchronized bool      // whether something keeps the wall clock right
 		epoch        time.Time // the wall clock's idea of uptime 0
+		mended       bool      // the state directory, which could not be written at the start, can be
 	}
 
 	// answered: a call to Amazon ended. Which kind it was the machine knows;

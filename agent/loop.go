@@ -55,7 +55,9 @@ func (a *Agent) end() error {
 // tick is what is done now and then. An error ends the agent: nobody can reach
 // it any more, and systemd starts another.
 func (a *Agent) tick() error {
-	a.handle(ticked{synchronized: clockSynchronized(), epoch: bootTime(a.cfg.Uptime())})
+	mended := a.readOnly && a.store.writable() == nil
+	a.readOnly = a.readOnly && !mended
+	a.handle(ticked{synchronized: clockSynchronized(), epoch: bootTime(a.cfg.Uptime()), mended: mended})
 	if a.inbox != nil {
 		a.inbox.rescan()
 	}

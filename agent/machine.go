@@ -154,6 +154,9 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 	case ticked:
 		m.ticked = m.now
 		m.clock.Synchronized = ev.synchronized
+		if ev.mended {
+			m.clear(sourceStore)
+		}
 		m.setEpoch(ev.epoch)
 	case answered:
 		m.answered(ev)

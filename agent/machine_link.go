@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net/url"
 	"time"
 
 	"lwa-agent/lwa"
@@ -181,14 +182,15 @@ func (m *machine) pageMoved(ev pageMoved) {
 	}
 }
 
-// authorizeURL is the address that is offered. Where the redirect goes to a
-// page on the web, it tells that page where this device is.
-func (m *machine) authorizeURL() string {
+// offerAuthorize puts the address that is offered into the status. Where the
+// redirect goes to a page on the web, it tells that page where this device is.
+func (m *machine) offerAuthorize(s *Status) {
 	attempt := m.rec.Attempts[0]
-	if m.page != "" && !m.set.client.RedirectsToLoopback() {
-		attempt = attempt.Toward(m.page)
+	page, err := url.Parse(m.page)
+	if err == nil && lwa.IsLocal(page.Hostname()) && !m.set.client.RedirectsToLoopback() {
+		attempt, s.ComesBack = attempt.Toward(m.page), true
 	}
-	return m.set.client.AuthorizeURL(attempt)
+	s.AuthorizeURL, s.RedirectURI = m.set.client.AuthorizeURL(attempt), attempt.RedirectURI
 }
 
 // foreign reports whether the link on disk belongs to another configuration.

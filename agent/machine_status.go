@@ -143,7 +143,7 @@ func (m *machine) status() Status {
 		}
 	}
 	if m.offering() && m.set.method == MethodCode && !m.code.isHeld() && m.rec.Attempts[0].State != "" {
-		s.AuthorizeURL, s.RedirectURI = m.authorizeURL(), m.rec.Attempts[0].RedirectURI
+		m.offerAuthorize(&s)
 	}
 	if m.offersPair() {
 		m.addPair(&s)

@@ -34,6 +34,7 @@ type Status struct {
 	VerificationURI string     `json:"verification_uri,omitempty"`
 	LinkPage        string     `json:"link_page,omitempty"`       // on the local network, in capitals
 	RedirectURI     string     `json:"redirect_uri,omitempty"`    // with AuthorizeURL: what must be registered at Amazon
+	ComesBack       bool       `json:"comes_back,omitempty"`      // the redirect ends at the link page by itself
 	Loopback        *Loopback  `json:"loopback,omitempty"`        // with a RedirectURI on this device
 	LinkExpiresAt   *time.Time `json:"link_expires_at,omitempty"` // when UserCode ends
 	NextLinkAt      *time.Time `json:"next_link_at,omitempty"`    // when an unattended device offers its next code

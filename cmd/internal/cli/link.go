@@ -201,6 +201,9 @@ func (l *session) resize() {
 	}
 	if cells := display.CellsOf(f, l.app.Env); cells != l.cells {
 		l.cells, l.shown = cells, ""
+		if l.pending {
+			return // shown when the code has an outcome
+		}
 		l.offer(l.last, 1)
 		l.ask()
 	}

@@ -58,7 +58,9 @@ func runAgent(ctx context.Context, o runOptions) error {
 			changed := agentConfig(next, o.streams.Env)
 			changed.Client.Transport = c.Client.Transport
 			a.Reconfigure(ctx, changed)
-			page.Reconfigure(ctx, pageConfig(next))
+			moved := pageConfig(next)
+			moved.StateDir = cfg.StateDir // another one is taken over at the next start
+			page.Reconfigure(ctx, moved)
 		}, a.ConfigBroken)
 	})
 	if o.display {

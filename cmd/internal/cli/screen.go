@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -10,7 +9,6 @@ import (
 
 	"lwa-agent/agent"
 	"lwa-agent/display"
-	"lwa-agent/lwa"
 )
 
 // screenFor says what a display shows for st at the time now. Every word that people see on a
@@ -87,24 +85,17 @@ func linkPageScreen(st agent.Status) display.Screen {
 	s := display.Screen{
 		Kind: display.Offer, Title: title,
 		Payloads: []display.Payload{{Name: "link page", Text: st.LinkPage}, {Name: "authorize URL", Text: st.AuthorizeURL}},
-		Scan:     "Scan this with a phone in the same network, or open this on it:",
+		Scan:     "Scan this with a phone in the same network, or open this address there:",
 		Open:     "Open this address on a phone or a computer in the same network:",
 		Address:  st.LinkPage,
 		Lines:    more("It says how to go on, and this screen says when it is done.", oldLinkStays(st), reasonText(st)),
 	}
-	if endsOnPhone(st) {
+	if st.ComesBack {
 		slices.Reverse(s.Payloads)
-		s.Scan = "Scan this with a phone in the same network and sign in, or open this on it:"
+		s.Scan = "Scan this with a phone in the same network and sign in, or open this address there:"
 		s.Lines[0] = "You are brought back to this device, and this screen says when it is done."
 	}
 	return s
-}
-
-// endsOnPhone reports whether the redirect goes to a page on the web, which
-// sends the phone on to this device.
-func endsOnPhone(st agent.Status) bool {
-	u, err := url.Parse(st.RedirectURI)
-	return err == nil && st.LinkPage != "" && !lwa.IsLoopback(u.Hostname())
 }
 
 // bringItBack says how the address comes to the device.

@@ -86,12 +86,12 @@ func TestWordsOfEachState(t *testing.T) {
 			change: func(s *agent.Status) {
 				s.LinkPage, s.RedirectURI = "HTTP://192.168.1.20:9744/7K2Q", "https://localhost:9745/authresponse"
 			},
-			said: []string{"Scan this with a phone in the same network, or open this on it: HTTP://192.168.1.20:9744/7K2Q", "It says how to go on, and this screen says when it is done."},
+			said: []string{"Scan this with a phone in the same network, or open this address there: HTTP://192.168.1.20:9744/7K2Q", "It says how to go on, and this screen says when it is done."},
 		},
 		{
 			name: "a page on the web sends the phone back", status: authorizeStatus(), kind: display.Offer,
 			change: func(s *agent.Status) {
-				s.LinkPage, s.RedirectURI = "HTTP://192.168.1.20:9744/7K2Q", "https://radio.example/link/"
+				s.LinkPage, s.ComesBack = "HTTP://192.168.1.20:9744/7K2Q", true
 			},
 			said: []string{"HTTP://192.168.1.20:9744/7K2Q", "You are brought back to this device"},
 		},

@@ -100,7 +100,7 @@ func (s *setup) start(ctx context.Context) error {
 	case s.unit:
 		s.say("the agent starts when this system boots")
 		return nil
-	case starts && s.runs(ctx): // in the foreground somewhere
+	case starts && s.texts["runtime_dir"] != "" && s.runs(ctx): // in the foreground somewhere, and not the packaged one
 		pause(ctx, 2*configSettle) // what it says before is of the old configuration
 	default:
 		s.say("start it with: lwa-agent %srun; then link it with: lwa-agent %slink", s.configFlag(), s.configFlag())

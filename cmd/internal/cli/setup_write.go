@@ -29,12 +29,11 @@ func (s *setup) secretPath() string {
 
 // hasSecret reports whether a client secret is there that the agent would find.
 func (s *setup) hasSecret() bool {
-	for _, path := range []string{s.texts["client_secret_file"], s.secretPath()} {
-		if info, err := os.Stat(path); err == nil && info.Size() > 0 && (s.unit || path == s.texts["client_secret_file"]) {
-			return true
-		}
+	isThere := func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Size() > 0
 	}
-	return false
+	return isThere(s.texts["client_secret_file"]) || s.unit && isThere(credential)
 }
 
 // parsed returns the configuration file of the answers, more, and the secret in
@@ -61,9 +60,6 @@ func (s *setup) write() error {
 		return fmt.Errorf("%w; nothing was changed", err)
 	}
 	defer file.discard()
-	if err := s.putAway(); err != nil {
-		return err
-	}
 	for _, f := range []*newFile{secret, file} {
 		if f == nil {
 			continue
@@ -76,7 +72,7 @@ func (s *setup) write() error {
 	if file == nil {
 		s.say("as it was: %s", s.path)
 	}
-	return nil
+	return s.putAway()
 }
 
 // newSecret writes the secret that was answered beside its place, nil where there
@@ -85,7 +81,11 @@ func (s *setup) newSecret() (*newFile, error) {
 	if s.secret.IsZero() {
 		return nil, nil
 	}
-	return create(s.secretPath(), 0o600, 0o700, []byte(s.secret.Reveal()+"\n"))
+	directory := os.FileMode(0o755) // the configuration's, which others read
+	if s.unit {
+		directory = 0o700
+	}
+	return create(s.secretPath(), 0o600, directory, []byte(s.secret.Reveal()+"\n"))
 }
 
 // newConfig writes the configuration beside its place, nil where it is to stay as

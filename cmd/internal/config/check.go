@@ -125,7 +125,7 @@ func (r *reader) redirect() string {
 		return defaultRedirect
 	}
 	u := r.address("redirect_uri", text)
-	if u != nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u != nil && u.Scheme == "http" && !lwa.IsLoopback(u.Hostname()) {
 		r.fault("redirect_uri", "redirect_uri is plain http, which Amazon takes for localhost alone", "write https://, and the same in the Allowed Return URLs at Amazon")
 	}
 	return text
@@ -154,7 +154,7 @@ func (r *reader) endpoint(name string) string {
 		return ""
 	}
 	u := r.address(path, text)
-	if u != nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u != nil && u.Scheme == "http" && !lwa.IsLoopback(u.Hostname()) {
 		r.fault(path, path+" is plain http to another machine, where everybody between could read the tokens", "write https://")
 	}
 	return text
@@ -191,11 +191,6 @@ func (r *reader) address(path, text string) *url.URL {
 		return u
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // directory returns the setting at path, else the first of a colon-separated
