@@ -19,13 +19,14 @@ import (
 
 // lanDoor is where the local network comes in.
 type lanDoor struct {
-	cfg     Config
-	site    *site
-	trouble agent.Problem // why it is not open
-	server  *http.Server  // nil while it is not
-	port    string
-	host    string           // as people reach it; "" without a network
-	cert    *fileCertificate // nil: plain http
+	cfg      Config
+	site     *site
+	trouble  agent.Problem // why it is not open
+	server   *http.Server  // nil while it is not
+	listener net.Listener
+	port     string
+	host     string           // as people reach it; "" without a network
+	cert     *fileCertificate // nil: plain http
 }
 
 func newLANDoor(cfg Config, s *site) *lanDoor { return &lanDoor{cfg: cfg, site: s} }
@@ -55,6 +56,7 @@ func (d *lanDoor) open() error {
 	}
 	_, d.port, _ = net.SplitHostPort(l.Addr().String())
 	d.server = newServer(d.site.handler(door{mayBeCalled: d.mayBeCalled}))
+	d.listener = l
 	serve(d.server, l, d.cert.config())
 	return nil
 }
@@ -140,7 +142,7 @@ func (d *lanDoor) mayBeCalled(host string) bool {
 
 func (d *lanDoor) close() {
 	if d.server != nil {
-		shutDown(d.server)
+		shutDown(d.server, d.listener)
 		d.server = nil
 	}
 }
@@ -153,7 +155,8 @@ type loopbackDoor struct {
 	stateDir  string
 	site      *site
 	server    *http.Server // nil while it is not open
-	print     string       // fingerprint of the certificate
+	listeners []net.Listener
+	print     string // fingerprint of the certificate
 	trouble   string
 }
 
@@ -210,6 +213,7 @@ func (d *loopbackDoor) open() error {
 		open = append(open, l)
 	}
 	d.server = newServer(d.site.handler(door{redirectPath: d.redirect.EscapedPath(), mayBeCalled: lwa.IsLoopback}))
+	d.listeners = open
 	for _, l := range open {
 		serve(d.server, l, secure)
 	}
@@ -226,7 +230,7 @@ func (d *loopbackDoor) status() *agent.Loopback {
 
 func (d *loopbackDoor) close() {
 	if d.server != nil {
-		shutDown(d.server)
+		shutDown(d.server, d.listeners...)
 		d.server = nil
 	}
 }

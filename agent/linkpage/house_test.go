@@ -5,14 +5,17 @@ import (
 	"crypto/tls"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lwa-agent/agent"
 	"lwa-agent/lwa"
@@ -119,13 +122,38 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func freePort(t *testing.T) string {
+// freePort is a port of localhost that is the test's until it ends: who says
+// which one it wants can listen there, and nobody gets it by chance.
+func freePort(t *testing.T) string { return holdPort(t, 1) }
+
+// holdPort binds a port and does not listen. With SO_REUSEADDR others may
+// (socket(7)), but the kernel does not choose it for a connection.
+func holdPort(t *testing.T, reuse int) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	bind := func(a unix.Sockaddr, family int) error {
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		must(t, err)
+		t.Cleanup(func() { unix.Close(fd) })
+		must(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, reuse))
+		if err := unix.Bind(fd, a); err != nil {
+			return err
+		}
+		bound, err := unix.Getsockname(fd)
+		if four, is := bound.(*unix.SockaddrInet4); is {
+			*a.(*unix.SockaddrInet4) = *four
+		}
+		return err
+	}
+	for range 100 {
+		four := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+		must(t, bind(four, unix.AF_INET))
+		err := bind(&unix.SockaddrInet6{Port: four.Port, Addr: netip.IPv6Loopback().As16()}, unix.AF_INET6)
+		if err == nil || isWithoutIPv6(err) {
+			return strconv.Itoa(four.Port)
+		}
+	}
+	t.Fatal("no port is free at both addresses of localhost")
+	return ""
 }
 
 // await waits for a status that fits.
@@ -153,7 +181,7 @@ func (h *house) linked() agent.Status {
 	h.t.Helper()
 	st := h.await("linked", func(st agent.Status) bool { return st.State == agent.Linked && st.Account != "" })
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if h.page.site.currentStatus().State == agent.Linked {
+		if h.page.site.currentStatus().Account == st.Account {
 			return st
 		}
 		<-time.After(5 * time.Millisecond)

@@ -42,7 +42,12 @@ func http1() *http.Protocols {
 	return p
 }
 
-func shutDown(s *http.Server) {
+// shutDown ends a server and what it listens on, which it may not know of yet
+// if it has only just begun to.
+func shutDown(s *http.Server, listeners ...net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
 	ctx, stop := context.WithTimeout(context.Background(), closeTime)
 	defer stop()
 	if s.Shutdown(ctx) != nil {
