@@ -48,7 +48,14 @@ func (s style) secure(h http.Header) {
 // document is a page: content, and what wants it to be loaded again.
 type document struct {
 	body    strings.Builder
-	waiting bool // without a script it is loaded again now and then: nothing can be typed there
+	state   string // what the script on it waits to change; "" for a page that stays as it is
+	waiting bool   // without a script it is loaded again now and then: nothing can be typed there
+}
+
+// handedIn is what a person has just handed in, and what was wrong with it.
+type handedIn struct {
+	text    string
+	problem agent.Problem
 }
 
 // add writes HTML; each text in it is made harmless.
@@ -60,16 +67,19 @@ func (d *document) add(format string, texts ...string) {
 	fmt.Fprintf(&d.body, format+"\n", escaped...)
 }
 
-// state is another text for each content.
-func (d *document) state() string {
+// hash is another text for each content.
+func (d *document) hash() string {
 	sum := sha256.Sum256([]byte(d.body.String()))
 	return hex.EncodeToString(sum[:8])
 }
 
 func (s *site) write(w http.ResponseWriter, status int, d *document) {
-	reload := ""
+	reload, script := "", ""
 	if d.waiting {
 		reload = `<noscript><meta http-equiv="refresh" content="5"></noscript>`
+	}
+	if d.state != "" {
+		script = "<script>" + pageScript + "</script>"
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
@@ -86,16 +96,30 @@ func (s *site) write(w http.ResponseWriter, status int, d *document) {
 <body data-state="%s">
 <main>
 %s</main>
-<script>%s</script>
+%s
 </body>
 </html>
-`, reload, pageStyle, d.state(), d.body.String(), pageScript)
+`, reload, pageStyle, d.state, d.body.String(), script)
 }
 
 // plainState is what the script on the page compares with its own.
 func (s *site) plainState(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprint(w, s.page(agent.Problem{}).state())
+	fmt.Fprint(w, s.page(handedIn{}).state)
+}
+
+// outdated is for a page that was left open while another attempt began. The
+// status makes its script load this one.
+func (s *site) outdated(w http.ResponseWriter, problem agent.Problem) {
+	if last := s.currentStatus().LastError; problem.Message == "" && last != nil {
+		problem = *last
+	}
+	problem.Hint = "" // the cure is below
+	var d document
+	d.add("<h1>This page is out of date</h1>")
+	d.problem(problem)
+	d.add("<p>Open the address that the device’s display shows now. It is another one for each attempt.</p>")
+	s.write(w, http.StatusGone, &d)
 }
 
 // fail is for who has not shown that they see the display: it tells nothing of
@@ -109,37 +133,47 @@ func (s *site) fail(w http.ResponseWriter, status int, what, cure string) {
 	s.write(w, status, &d)
 }
 
-// page is for who sees the display. problem is what was wrong with what they
-// have just handed in, if anything.
-func (s *site) page(problem agent.Problem) *document {
+// page is for who sees the display.
+func (s *site) page(in handedIn) *document {
 	st := s.currentStatus()
-	d := &document{}
-	d.waiting = true
+	d := content(st, in)
+	d.state = content(st, handedIn{}).hash() // else what was wrong would be gone after a moment
+	return d
+}
+
+func content(st agent.Status, in handedIn) *document {
+	if in.problem.Message == "" && st.LastError != nil {
+		in.problem = *st.LastError
+	}
+	d := &document{waiting: true}
 	switch {
 	case st.CodePending || st.State == agent.Linking:
 		d.add("<h1>Linking this device</h1>")
-		d.problem(st, problem)
+		d.problem(in.problem)
 		d.add(`<p role="status">The code was received, and Amazon is being asked. This takes a few seconds.</p>`)
 	case !isOffered(st):
 		d.linked(st)
 	case st.AuthorizeURL != "":
 		d.waiting = false
-		d.add("<h1>Link this device to Amazon</h1>")
-		d.device(st)
-		d.problem(st, problem)
-		d.authorize(st)
+		d.offer(st, in)
+		d.authorize(st, in)
 	case st.UserCode != "":
-		d.add("<h1>Link this device to Amazon</h1>")
-		d.device(st)
-		d.problem(st, problem)
+		d.offer(st, in)
 		d.pair(st)
 	default:
-		d.add("<h1>Link this device to Amazon</h1>")
-		d.device(st)
-		d.problem(st, problem)
+		d.offer(st, in)
 		d.add(`<p role="status">One moment: the link is being prepared.</p>`)
 	}
 	return d
+}
+
+func (d *document) offer(st agent.Status, in handedIn) {
+	d.add("<h1>Link this device to Amazon</h1>")
+	d.device(st)
+	if strings.HasPrefix(in.problem.Hint, "scan the QR code") { // as on a display, where there is no button
+		in.problem.Hint = "sign in again"
+	}
+	d.problem(in.problem)
 }
 
 func (d *document) device(st agent.Status) {
@@ -149,23 +183,24 @@ func (d *document) device(st agent.Status) {
 	}
 }
 
-func (d *document) problem(st agent.Status, problem agent.Problem) {
-	if problem.Message == "" && st.LastError != nil {
-		problem = *st.LastError
-	}
-	if problem.Message != "" {
-		d.add(`<p class="problem" role="alert">%s</p>`, problem.Sentences())
+func (d *document) problem(p agent.Problem) {
+	if p.Message != "" {
+		d.add(`<p class="problem" role="alert">%s</p>`, p.Sentences())
 	}
 }
 
-func (d *document) authorize(st agent.Status) {
+func (d *document) authorize(st agent.Status, in handedIn) {
 	d.add("<ol>")
 	d.add(`<li><a class="button" target="_blank" rel="noopener noreferrer" href="%s">Sign in at Amazon</a><br>It opens in a new tab.</li>`, st.AuthorizeURL)
 	if comesBack(st) {
 		d.add("<li>After that you are brought back here.</li>")
 		d.add("</ol>")
-		d.add("<details><summary>You are not brought back?</summary>")
-		d.form()
+		shown := ""
+		if in.text != "" {
+			shown = " open"
+		}
+		d.add("<details" + shown + "><summary>You are not brought back?</summary>")
+		d.form(in)
 		d.add("</details>")
 		return
 	}
@@ -173,7 +208,7 @@ func (d *document) authorize(st agent.Status) {
 	d.body.WriteString(errorPagePicture)
 	d.add("</li>")
 	d.add("<li>")
-	d.form()
+	d.form(in)
 	d.add("</li>")
 	d.add("</ol>")
 }
@@ -185,10 +220,14 @@ func comesBack(st agent.Status) bool {
 	return err == nil && !lwa.IsLoopback(u.Hostname())
 }
 
-func (d *document) form() {
+func (d *document) form(in handedIn) {
+	text := ""
+	if in.problem.Code == "not_a_code" { // can be corrected; anything else has to be another one
+		text = in.text
+	}
 	d.add(`<form method="post" autocomplete="off">`)
 	d.add(`<label for="address">Paste the address here:</label>`)
-	d.add(`<textarea id="address" name="address" rows="4" required spellcheck="false" autocapitalize="off"></textarea>`)
+	d.add(`<textarea id="address" name="address" rows="4" required spellcheck="false" autocapitalize="off">%s</textarea>`, text)
 	d.add(`<button class="button" type="submit">Link this device</button>`)
 	d.add(`</form>`)
 }

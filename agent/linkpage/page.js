@@ -1,16 +1,18 @@
-// Loads the page again when the device has news, but not while somebody types.
+// Loads the page again when the device has news, but not what somebody typed.
 (function () {
   "use strict";
   var state = document.body.getAttribute("data-state");
   var address = location.pathname.replace(/\/+$/, "");
   var field = document.getElementById("address");
-  if (!address || !window.fetch) { return; }
+  if (!window.fetch) { return; }
   function look() {
     fetch(address + "/state", { cache: "no-store" }).then(function (answer) {
+      if (answer.status === 404 || answer.status === 410) { return "out of date"; }
       return answer.ok ? answer.text() : state;
     }).then(function (now) {
-      if (now !== state && !(field && field.value && document.activeElement === field)) { location.replace(address); }
-    }).catch(function () {});
+      if (now !== state && !(field && field.value !== field.defaultValue)) { location.replace(address); }
+    }).catch(function () {}).then(again);
   }
-  setInterval(look, 2000);
+  function again() { setTimeout(look, 2000); }
+  again();
 })();

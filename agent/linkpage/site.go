@@ -27,7 +27,8 @@ type site struct {
 	mu     sync.Mutex
 	status agent.Status
 	token  string // behind the address of the page
-	offer  string // what it was made for
+	old    string // the one before, of a page that may still be open; "" for none
+	offer  string // what token was made for
 }
 
 func newSite(a *agent.Agent) *site { return &site{agent: a, style: newStyle(), token: newToken()} }
@@ -46,7 +47,7 @@ func (s *site) show(st agent.Status) (linked bool) {
 	s.status = st
 	if offer := offerOf(st); offer != "" && offer != s.offer {
 		if s.offer != "" {
-			s.token = newToken()
+			s.old, s.token = s.token, newToken()
 		}
 		s.offer = offer
 	}
@@ -95,6 +96,12 @@ func (s *site) currentToken() string {
 	return s.token
 }
 
+func (s *site) isOld(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.old != "" && isSame(text, s.old)
+}
+
 func (s *site) currentStatus() agent.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,24 +134,27 @@ func (s *site) serve(d door, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
+	case r.Method == http.MethodPost:
+		s.pasted(w, r, !s.isToken(path))
+	case !s.isToken(path):
+		s.outdated(w, agent.Problem{})
 	case isState:
 		s.plainState(w)
-	case r.Method == http.MethodPost:
-		s.pasted(w, r)
 	default:
 		s.agent.Attend()
-		s.write(w, http.StatusOK, s.page(agent.Problem{}))
+		s.write(w, http.StatusOK, s.page(handedIn{}))
 	}
 }
 
-// mayEnter lets in who knows the token: who has seen the display.
+// mayEnter lets in who knows the token: who has seen the display. Who knows the
+// token before has seen it too, and gets to hear that it shows another now.
 func (s *site) mayEnter(w http.ResponseWriter, r *http.Request, path string) bool {
 	who, now := hostOf(r.RemoteAddr), time.Now()
 	if !s.tries.allowed(who, now) {
 		s.tooMany(w)
 		return false
 	}
-	if s.isToken(strings.Trim(path, "/")) {
+	if s.isToken(path) || s.isOld(path) {
 		return true
 	}
 	if path != "/" {
@@ -159,8 +169,11 @@ func (s *site) tooMany(w http.ResponseWriter) {
 	s.fail(w, http.StatusTooManyRequests, "Too many wrong addresses were tried.", "Wait a minute, then open the address that the device's display shows.")
 }
 
-func (s *site) isToken(text string) bool {
-	return subtle.ConstantTimeCompare([]byte(strings.ToUpper(text)), []byte(s.currentToken())) == 1
+func (s *site) isToken(path string) bool { return isSame(path, s.currentToken()) }
+
+func isSame(path, token string) bool {
+	text := strings.ToUpper(strings.Trim(path, "/"))
+	return subtle.ConstantTimeCompare([]byte(text), []byte(token)) == 1
 }
 
 // hasAnswer reports whether a query is what a redirect brings (RFC 6749
@@ -174,7 +187,7 @@ func hasAnswer(query string) bool {
 // or from the static page on the web. The state in it proves that it belongs
 // here, whatever token was in the address when it was made.
 func (s *site) redirected(w http.ResponseWriter, r *http.Request) {
-	sees := s.isToken(strings.Trim(r.URL.Path, "/")) // the display
+	sees := s.isToken(r.URL.Path) // the display
 	if who := hostOf(r.RemoteAddr); !sees && !s.tries.allowed(who, time.Now()) {
 		s.tooMany(w)
 		return
@@ -184,25 +197,39 @@ func (s *site) redirected(w http.ResponseWriter, r *http.Request) {
 	case problem == nil, sees && problem.Code == "linked":
 		http.Redirect(w, r, "/"+s.currentToken(), http.StatusSeeOther) // the code leaves the address bar
 	case sees:
-		s.write(w, http.StatusBadRequest, s.page(*problem))
+		s.write(w, http.StatusBadRequest, s.page(handedIn{problem: *problem}))
 	default:
 		s.tries.wrong(hostOf(r.RemoteAddr))
-		s.fail(w, http.StatusBadRequest, "This did not link the device", problem.Sentences())
+		s.fail(w, http.StatusBadRequest, "This did not link the device", discreet(*problem).Sentences())
 	}
 }
 
-// pasted takes what a person pasted into the page.
-func (s *site) pasted(w http.ResponseWriter, r *http.Request) {
+// discreet leaves out whose account the device is linked to.
+func discreet(p agent.Problem) agent.Problem {
+	if p.Code == "linked" {
+		return agent.Problem{Message: "this device is linked already"}
+	}
+	return p
+}
+
+// pasted takes what a person pasted into the page. Into one that is out of date
+// that may be an address with a state: it proves what the token no longer does.
+func (s *site) pasted(w http.ResponseWriter, r *http.Request, isOld bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		s.write(w, http.StatusRequestEntityTooLarge, s.page(agent.Problem{Message: "that was too long, or did not arrive whole", Hint: "paste the address alone"}))
+	if err := r.ParseForm(); err != nil && !isOld {
+		s.write(w, http.StatusRequestEntityTooLarge, s.page(handedIn{problem: agent.Problem{Message: "that was too long, or did not arrive whole", Hint: "paste the address alone"}}))
 		return
 	}
-	if problem := s.agent.HandIn(r.Context(), r.PostForm.Get("address"), false); problem != nil && problem.Code != "linked" {
-		s.write(w, http.StatusBadRequest, s.page(*problem))
-		return
+	text := r.PostForm.Get("address")
+	problem := s.agent.HandIn(r.Context(), text, isOld)
+	switch {
+	case problem == nil, problem.Code == "linked" && !isOld:
+		http.Redirect(w, r, "/"+s.currentToken(), http.StatusSeeOther)
+	case isOld:
+		s.outdated(w, discreet(*problem))
+	default:
+		s.write(w, http.StatusBadRequest, s.page(handedIn{text, *problem}))
 	}
-	http.Redirect(w, r, "/"+s.currentToken(), http.StatusSeeOther)
 }
 
 // hostname is the host of a Host header without its port.

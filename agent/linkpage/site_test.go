@@ -29,7 +29,10 @@ func TestAddressPastedIntoThePageLinksTheDevice(t *testing.T) {
 		}
 	}
 	before := h.get(page + "/state").body
-	h.want(h.paste(page, "a letter, perhaps"), 400, "nonsense", `role="alert"`, "more than one word", "Paste the address here")
+	a = h.paste(page, "a letter, <b>perhaps</b>")
+	h.want(a, 400, "nonsense", `role="alert"`, "more than one word", `a letter, &lt;b&gt;perhaps&lt;/b&gt;</textarea>`, `data-state="`+before+`"`)
+	a = h.paste(page, "https://localhost/x?code=ANabcdefghijklmnopqr&state=AAAAAAAAAAAAAAAAAAAAAA")
+	h.want(a, 400, "another device's", "another device. Sign in again.", `autocapitalize="off"></textarea>`)
 	a = h.paste(page, h.signIn(st.AuthorizeURL))
 	h.want(a, 303, "a good address")
 	if back := a.header.Get("Location"); !strings.EqualFold(back, mustParse(t, page).Path) {
@@ -126,7 +129,42 @@ func TestPageOnTheWebSendsTheBrowserHere(t *testing.T) {
 	}
 	h.linked()
 	h.want(h.get(page+"?"+back.RawQuery), 303, "the back button")
-	h.want(h.get("http://"+mustParse(t, page).Host+"/2222?"+back.RawQuery), 400, "the same without having seen the display", "linked")
+	a = h.get("http://" + mustParse(t, page).Host + "/2222?" + back.RawQuery)
+	h.want(a, 400, "the same without having seen the display", "This device is linked already.")
+	if strings.Contains(a.body, "Ada") {
+		t.Errorf("a stranger is told whose account it is:\n%s", a.body)
+	}
+}
+
+// It asks for its state by itself, so this must not count as trying addresses.
+func TestPageOfTheAttemptBeforeSaysWhatToDo(t *testing.T) {
+	h := open(t, options{})
+	first := h.offered()
+	old := address(first)
+	wrong := mustParse(t, h.signIn(first.AuthorizeURL))
+	q := wrong.Query()
+	q.Set("code", "ANabcdefghijklmnopqr")
+	wrong.RawQuery = q.Encode()
+	h.want(h.paste(old, wrong.String()), 303, "a code that Amazon will refuse")
+	second := h.await("another attempt", func(st agent.Status) bool { return st.LinkPage != "" && st.LinkPage != first.LinkPage })
+	for range 2 * triesOfOne {
+		h.want(h.get(old+"/state"), 410, "the script of the page")
+	}
+	a := h.get(old)
+	h.want(a, 410, "the page", "out of date", "Amazon did not accept the code", "address that the device’s display shows now")
+	if strings.Contains(a.body, second.SerialNumber) || strings.Contains(a.body, "<script>") || strings.Contains(a.body, h.page.site.currentToken()) {
+		t.Errorf("it tells of the device, or will ask for its state for ever:\n%s", a.body)
+	}
+	h.want(h.paste(old, "ANabcdefghijklmnopqr"), 410, "a code without a state", "which device it is for")
+	h.want(h.paste(old, strings.Repeat("x", 1<<20)), 410, "1 MiB", "out of date")
+	h.want(h.get(address(second)), 200, "the page of now", "Amazon did not accept the code", "Sign in again")
+	// The person pasted a moment too late.
+	h.want(h.paste(old, h.signIn(second.AuthorizeURL)), 303, "an address with a state of ours")
+	h.linked()
+	a = h.paste(old, h.signIn(second.AuthorizeURL))
+	if h.want(a, 410, "linked"); strings.Contains(a.body, "Ada") {
+		t.Errorf("the page of the attempt before tells whose account it is:\n%s", a.body)
+	}
 }
 
 func TestCancelAtAmazonIsSaidOnThePage(t *testing.T) {
@@ -194,7 +232,10 @@ func TestWrongAddressesAreLimited(t *testing.T) {
 	root := strings.TrimSuffix(page, mustParse(t, page).Path)
 	h.want(h.get(root+"/favicon.ico"), 404, "what browsers ask for by themselves")
 	for range 3 {
-		h.want(h.get(root+"/"), 404, "no characters at all", "four characters")
+		a := h.get(root + "/")
+		if h.want(a, 404, "no characters at all", "four characters"); strings.Contains(a.body, "<script>") {
+			t.Fatal("a page at a wrong address would ask for its state there until the limit is reached")
+		}
 	}
 	for range triesOfOne {
 		h.want(h.get(root+"/2222/"), 404, "a wrong address")
