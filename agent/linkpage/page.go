@@ -47,6 +47,7 @@ func (s style) secure(h http.Header) {
 
 // document is a page: content, and what wants it to be loaded again.
 type document struct {
+	title   string
 	body    strings.Builder
 	state   string // what the script on it waits to change; "" for a page that stays as it is
 	waiting bool   // without a script it is loaded again now and then: nothing can be typed there
@@ -65,6 +66,13 @@ func (d *document) add(format string, texts ...string) {
 		escaped[i] = html.EscapeString(text)
 	}
 	fmt.Fprintf(&d.body, format+"\n", escaped...)
+}
+
+// heading names the page, in its tab too: what has become of it is seen from
+// another one.
+func (d *document) heading(text string) {
+	d.title = text
+	d.add("<h1>%s</h1>", text)
 }
 
 // hash is another text for each content.
@@ -89,7 +97,7 @@ func (s *site) write(w http.ResponseWriter, status int, d *document) {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Link this device to Amazon</title>
+<title>%s</title>
 %s
 <style>%s</style>
 </head>
@@ -99,7 +107,7 @@ func (s *site) write(w http.ResponseWriter, status int, d *document) {
 %s
 </body>
 </html>
-`, reload, pageStyle, d.state, d.body.String(), script)
+`, html.EscapeString(d.title), reload, pageStyle, d.state, d.body.String(), script)
 }
 
 // plainState is what the script on the page compares with its own.
@@ -116,7 +124,7 @@ func (s *site) outdated(w http.ResponseWriter, problem agent.Problem) {
 	}
 	problem.Hint = "" // the cure is below
 	var d document
-	d.add("<h1>This page is out of date</h1>")
+	d.heading("This page is out of date")
 	d.problem(problem)
 	d.add("<p>Open the address that the device’s display shows now. It is another one for each attempt.</p>")
 	s.write(w, http.StatusGone, &d)
@@ -126,7 +134,7 @@ func (s *site) outdated(w http.ResponseWriter, problem agent.Problem) {
 // the device.
 func (s *site) fail(w http.ResponseWriter, status int, what, cure string) {
 	var d document
-	d.add("<h1>%s</h1>", what)
+	d.heading(what)
 	if cure != "" {
 		d.add("<p>%s</p>", cure)
 	}
@@ -148,7 +156,7 @@ func content(st agent.Status, in handedIn) *document {
 	d := &document{waiting: true}
 	switch {
 	case st.CodePending || st.State == agent.Linking:
-		d.add("<h1>Linking this device</h1>")
+		d.heading("Linking this device")
 		d.problem(in.problem)
 		d.add(`<p role="status">The code was received, and Amazon is being asked. This takes a few seconds.</p>`)
 	case !isOffered(st):
@@ -168,7 +176,7 @@ func content(st agent.Status, in handedIn) *document {
 }
 
 func (d *document) offer(st agent.Status, in handedIn) {
-	d.add("<h1>Link this device to Amazon</h1>")
+	d.heading("Link this device to Amazon")
 	d.device(st)
 	if strings.HasPrefix(in.problem.Hint, "scan the QR code") { // as on a display, where there is no button
 		in.problem.Hint = "sign in again"
@@ -204,7 +212,7 @@ func (d *document) authorize(st agent.Status, in handedIn) {
 		d.add("</details>")
 		return
 	}
-	d.add("<li><p>Then the browser shows an <b>error page</b>. That is expected. Copy the whole address from the bar at its top.</p>")
+	d.add("<li><p>Then the browser shows an <b>error page</b>. That is expected. Copy the whole address from its address bar, and come back to this tab.</p>")
 	d.body.WriteString(errorPagePicture)
 	d.add("</li>")
 	d.add("<li>")
@@ -245,7 +253,7 @@ func (d *document) pair(st agent.Status) {
 
 func (d *document) linked(st agent.Status) {
 	d.waiting = false
-	d.add("<h1>This device is linked</h1>")
+	d.heading("This device is linked")
 	if st.Account == "" {
 		d.add(`<p role="status">You can close this page.</p>`)
 		return

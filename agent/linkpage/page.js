@@ -4,6 +4,8 @@
   var state = document.body.getAttribute("data-state");
   var address = location.pathname.replace(/\/+$/, "");
   var field = document.getElementById("address");
+  // So that neither a reload nor the way back sends anything once more.
+  history.replaceState(null, "", address);
   if (!window.fetch) { return; }
   function look() {
     fetch(address + "/state", { cache: "no-store" }).then(function (answer) {

@@ -116,11 +116,11 @@ func (s *site) serve(d door, w http.ResponseWriter, r *http.Request) {
 	s.style.secure(w.Header())
 	switch {
 	case !d.mayBeCalled(hostname(r.Host)):
-		s.fail(w, http.StatusMisdirectedRequest, "This device has another name.", "Open the address that its display shows.")
+		s.fail(w, http.StatusMisdirectedRequest, "This device has another name", "Open the address that its display shows.")
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodPost:
 		w.Header().Set("Allow", "GET, HEAD, POST")
-		s.fail(w, http.StatusMethodNotAllowed, "That cannot be done here.", "")
+		s.fail(w, http.StatusMethodNotAllowed, "That cannot be done here", "")
 		return
 	case r.URL.Path == "/favicon.ico":
 		http.NotFound(w, r)
@@ -160,13 +160,13 @@ func (s *site) mayEnter(w http.ResponseWriter, r *http.Request, path string) boo
 	if path != "/" {
 		s.tries.wrong(who)
 	}
-	s.fail(w, http.StatusNotFound, "There is nothing at this address, or not any more.", "Open the address that the device's display shows, with the four characters at its end.")
+	s.fail(w, http.StatusNotFound, "There is nothing at this address", "Open the address that the device’s display shows, with the four characters at its end.")
 	return false
 }
 
 func (s *site) tooMany(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", "60")
-	s.fail(w, http.StatusTooManyRequests, "Too many wrong addresses were tried.", "Wait a minute, then open the address that the device's display shows.")
+	s.fail(w, http.StatusTooManyRequests, "Too many wrong addresses were tried", "Wait a minute, then open the address that the device’s display shows.")
 }
 
 func (s *site) isToken(path string) bool { return isSame(path, s.currentToken()) }
