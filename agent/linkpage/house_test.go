@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -55,6 +56,7 @@ func (b *lockedBuffer) String() string {
 type options struct {
 	method   string
 	redirect string // default: localhost at a free port, plain http
+	browser  bool   // Amazon's pages are there for one
 	change   func(cfg *Config)
 	agent    func(cfg *agent.Config)
 }
@@ -74,6 +76,12 @@ func open(t *testing.T, o options) *house {
 			{ID: lwatest.DeviceClientID, Kind: lwatest.Device},
 		},
 	})}
+	if o.browser {
+		amazon := httptest.NewServer(h.sim)
+		t.Cleanup(amazon.Close)
+		endpoints.Authorize = amazon.URL + "/ap/oa"
+		h.sim.Change(func(o *lwatest.Options) { o.BaseURL = amazon.URL })
+	}
 	h.cfg = Config{Listen: "127.0.0.1:0", RedirectURI: o.redirect, StateDir: filepath.Join(dir, "state")}
 	if o.change != nil {
 		o.change(&h.cfg)
@@ -125,6 +133,9 @@ func must(t *testing.T, err error) {
 // freePort is a port of localhost that is the test's until it ends: who says
 // which one it wants can listen there, and nobody gets it by chance.
 func freePort(t *testing.T) string { return holdPort(t, 1) }
+
+// closedPort is a port of localhost at which nobody listens, nor can.
+func closedPort(t *testing.T) string { return holdPort(t, 0) }
 
 // holdPort binds a port and does not listen. With SO_REUSEADDR others may
 // (socket(7)), but the kernel does not choose it for a connection.

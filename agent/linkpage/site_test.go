@@ -138,6 +138,7 @@ func TestPageOnTheWebSendsTheBrowserHere(t *testing.T) {
 
 // It asks for its state by itself, so this must not count as trying addresses.
 func TestPageOfTheAttemptBeforeSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{})
 	first := h.offered()
 	old := address(first)
@@ -193,6 +194,7 @@ func TestSecondPhoneFindsTheDeviceLinked(t *testing.T) {
 }
 
 func TestCodePairNeedsNothingPasted(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{method: agent.MethodCBL})
 	st := h.offered()
 	page := address(st)
