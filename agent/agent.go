@@ -61,9 +61,8 @@ type Agent struct {
 	questions   uint64
 	waiting     map[uint64]chan<- replied
 	displays    map[uint64][]Display // by the connection that reported them
-	loopback    *Loopback
-	readOnly    bool         // the state directory could not be written at the start, and nothing was saved since
-	tokenSock   *tokenSocket // nil while not linked
+	readOnly    bool                 // the state directory could not be written at the start, and nothing was saved since
+	tokenSock   *tokenSocket         // nil while not linked
 	servers     []httpSocket
 	runtimeLock *os.File // held for life, or a second agent would take the sockets over
 

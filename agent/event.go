@@ -82,11 +82,8 @@ type (
 	// stopping: the agent ends; what is in flight may end before it.
 	stopping struct{}
 
-	// pageMoved: the link page is at another address, at none, or in trouble.
-	pageMoved struct {
-		address string
-		trouble Problem
-	}
+	// doorsChanged: browsers reach the device elsewhere, not, or again.
+	doorsChanged struct{ doors Doors }
 
 	// configured: the configuration was read again.
 	configured struct{ settings settings }
@@ -109,7 +106,7 @@ func (unlinkAsked) isEvent()    {}
 func (attended) isEvent()       {}
 func (networkChanged) isEvent() {}
 func (stopping) isEvent()       {}
-func (pageMoved) isEvent()      {}
+func (doorsChanged) isEvent()   {}
 func (configured) isEvent()     {}
 func (configBroken) isEvent()   {}
 

@@ -80,7 +80,7 @@ type machine struct {
 	prove   schedule
 	seen    time.Duration // when somebody last was known to be near
 
-	page         string // address of the link page; empty while there is none
+	doors        Doors
 	unlinkReason string
 	problems     [sources]Problem
 	raised       [sources]time.Duration
@@ -186,8 +186,8 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 		m.networkChanged()
 	case stopping:
 		m.stopping = true
-	case pageMoved:
-		m.pageMoved(ev)
+	case doorsChanged:
+		m.doorsChanged(ev)
 	case configured:
 		m.configured(ev)
 	case configBroken:

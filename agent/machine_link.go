@@ -173,12 +173,12 @@ func (m *machine) configured(ev configured) {
 	}
 }
 
-func (m *machine) pageMoved(ev pageMoved) {
-	m.page = ev.address
-	if ev.trouble.Code == "" {
+func (m *machine) doorsChanged(ev doorsChanged) {
+	m.doors = ev.doors
+	if ev.doors.Trouble.Code == "" {
 		m.clear(sourcePage)
 	} else {
-		m.raiseProblem(sourcePage, ev.trouble)
+		m.raiseProblem(sourcePage, ev.doors.Trouble)
 	}
 }
 
@@ -186,11 +186,14 @@ func (m *machine) pageMoved(ev pageMoved) {
 // redirect goes to a page on the web, it tells that page where this device is.
 func (m *machine) offerAuthorize(s *Status) {
 	attempt := m.rec.Attempts[0]
-	page, err := url.Parse(m.page)
+	page, err := url.Parse(m.doors.LinkPage)
 	if err == nil && lwa.IsLocal(page.Hostname()) && !m.set.client.RedirectsToLoopback() {
-		attempt, s.ComesBack = attempt.Toward(m.page), true
+		attempt, s.ComesBack = attempt.Toward(m.doors.LinkPage), true
 	}
 	s.AuthorizeURL, s.RedirectURI = m.set.client.AuthorizeURL(attempt), attempt.RedirectURI
+	if l := m.doors.Loopback; l.Address != "" {
+		s.Loopback = &l
+	}
 }
 
 // foreign reports whether the link on disk belongs to another configuration.

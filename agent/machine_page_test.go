@@ -21,9 +21,9 @@ func TestPageThatMovesChangesTheAddressAndNotTheAttempt(t *testing.T) {
 		t.Errorf("the state is %q without a page", state())
 	}
 	saves := count[save](w)
-	w.do(pageMoved{address: "HTTP://192.168.1.20:9744/7K2Q"})
+	w.do(doorsChanged{Doors{LinkPage: "HTTP://192.168.1.20:9744/7K2Q"}})
 	before := state()
-	w.do(pageMoved{address: "HTTP://10.0.0.7:9744/7K2Q"})
+	w.do(doorsChanged{Doors{LinkPage: "HTTP://10.0.0.7:9744/7K2Q"}})
 	if s := w.m.status(); before == state() || !s.ComesBack || s.LinkPage != "HTTP://10.0.0.7:9744/7K2Q" {
 		t.Errorf("status %+v; want the page where it is now", s)
 	}
@@ -38,18 +38,18 @@ func TestPageThatNoWebPageWouldSendTo(t *testing.T) {
 	set := testSettings(MethodCode)
 	set.client.RedirectURI = "https://radio.example/link/"
 	w := newWorld(t, set, record{}, bootUp)
-	w.do(pageMoved{address: "HTTPS://RADIO.EXAMPLE:9744/7K2Q"})
+	w.do(doorsChanged{Doors{LinkPage: "HTTPS://RADIO.EXAMPLE:9744/7K2Q"}})
 	if s := w.m.status(); s.ComesBack || strings.Contains(s.AuthorizeURL, "9744") || s.LinkPage == "" {
 		t.Errorf("comes back: %t, %s; the page on the web goes to local machines alone, so the person has to paste", s.ComesBack, s.AuthorizeURL)
 	}
 
 	w = unlinkedWorld(t) // its redirect goes to localhost
-	w.do(pageMoved{address: "HTTP://192.168.1.20:9744/7K2Q"})
+	w.do(doorsChanged{Doors{LinkPage: "HTTP://192.168.1.20:9744/7K2Q"}})
 	if s := w.m.status(); s.ComesBack || strings.Contains(s.AuthorizeURL, "9744") {
 		t.Errorf("comes back: %t, %s; nothing reads the state on localhost but the person", s.ComesBack, s.AuthorizeURL)
 	}
-	w.do(pageMoved{trouble: Problem{Code: "link_page", Message: "x", Hint: "y"}})
+	w.do(doorsChanged{Doors{Trouble: Problem{Code: "link_page", Message: "x", Hint: "y"}}})
 	w.wantProblem("link_page", "the page is in trouble")
-	w.do(pageMoved{})
+	w.do(doorsChanged{})
 	w.wantProblem("", "it is mended")
 }

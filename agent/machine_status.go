@@ -149,7 +149,7 @@ func (m *machine) status() Status {
 		m.addPair(&s)
 	}
 	if m.offering() {
-		s.LinkPage = m.page
+		s.LinkPage = m.doors.LinkPage
 	}
 	return s
 }

@@ -34,15 +34,12 @@ func (a *Agent) HandIn(ctx context.Context, text string, needState bool) *Proble
 // code for nobody offers one now.
 func (a *Agent) Attend() { a.tell(attended{}) }
 
-// PageMoved tells where the link page is reached now: nowhere if address is
-// empty. trouble says why it is not where it should be; zero if all is well.
-func (a *Agent) PageMoved(address string, trouble Problem) { a.tell(pageMoved{address, trouble}) }
-
-// LoopbackChanged tells about the listener for a redirect to this device; nil
-// if there is none.
-func (a *Agent) LoopbackChanged(l *Loopback) {
-	select {
-	case a.jobs <- func() { a.loopback = l }:
-	case <-a.ended:
-	}
+// Doors is where browsers reach this device; see package linkpage.
+type Doors struct {
+	LinkPage string   // address of the page on the local network; empty: there is none
+	Trouble  Problem  // why there is none although there should be
+	Loopback Loopback // for a redirect to this device; zero: none
 }
+
+// DoorsChanged tells about the listeners for browsers.
+func (a *Agent) DoorsChanged(d Doors) { a.tell(doorsChanged{d}) }

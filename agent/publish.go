@@ -38,7 +38,7 @@ func (a *Agent) publish() {
 	v.status.Version = a.cfg.Version
 	v.status.Displays = a.allDisplays()
 	if v.status.AuthorizeURL != "" {
-		v.status.Inbox, v.status.Loopback = a.cfg.Inbox, a.loopback
+		v.status.Inbox = a.cfg.Inbox
 	}
 	v.json = line(v.status)
 	old := a.view.Load()

@@ -56,6 +56,16 @@ type Status struct {
 	Version     string    `json:"version,omitempty"`
 }
 
+// PairURL is VerificationURI with the user code in it, as the QR codes of
+// Amazon's own devices have it.
+func (s Status) PairURL() string {
+	separator := "?"
+	if strings.Contains(s.VerificationURI, "?") {
+		separator = "&"
+	}
+	return s.VerificationURI + separator + "cbl-code=" + s.UserCode
+}
+
 // Problem is the last thing that went wrong and has not been mended since.
 // Code is one word for programs, Message says what happened and Hint what to do.
 type Problem struct {

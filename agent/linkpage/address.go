@@ -76,11 +76,11 @@ func localName(ctx context.Context, socket string, address netip.Addr) string {
 	if !answer.Scan() {
 		return ""
 	}
-	fields := strings.Fields(answer.Text()) // "+ 2 1 fd00::7 radio.local"
-	if len(fields) != 5 || fields[0] != "+" || !isLocalName(fields[4]) {
+	fields := strings.Fields(answer.Text()) // "+ 2 1 radio.local": interface, protocol, name
+	if len(fields) != 4 || fields[0] != "+" || !isLocalName(fields[3]) {
 		return ""
 	}
-	return fields[4]
+	return fields[3]
 }
 
 // isLocalName reports whether a host is a name of multicast DNS (RFC 6762).

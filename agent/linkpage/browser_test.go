@@ -1,3 +1,5 @@
+//go:build browser
+
 package linkpage
 
 import (
@@ -243,7 +245,7 @@ func TestPagesAreReadable(t *testing.T) {
 
 func readable(t *testing.T, isPhone bool) {
 	s := newSite(open(t, options{change: func(cfg *Config) { cfg.Listen = "" }}).agent)
-	server := httptest.NewServer(s.handler(door{mayBeCalled: (&lanDoor{}).mayBeCalled}))
+	server := httptest.NewServer(s.handler(entrance{mayBeCalled: (&lanDoor{}).mayBeCalled}))
 	t.Cleanup(server.Close)
 	start := webdriver.Laptop
 	if isPhone {

@@ -94,14 +94,23 @@ func TestAddressesAreWrittenAsBrowsersTakeThem(t *testing.T) {
 
 func TestAddressThatIsListenedOnIsTheOneThatIsShown(t *testing.T) {
 	for listen, want := range map[string]string{"192.168.7.7:9744": "192.168.7.7", "radio.example:9744": "radio.example"} {
-		if got := (&lanDoor{cfg: Config{Listen: listen}}).reachedAs(); got != want {
-			t.Errorf("listening on %s, reached as %q, want %q", listen, got, want)
+		d := newLANDoor(Config{Listen: listen}, nil)
+		if got := d.reachedAs(); got != want || !d.mayBeCalled(got) {
+			t.Errorf("listening on %s, reached as %q (may be called so: %t), want %q", listen, got, d.mayBeCalled(got), want)
 		}
 	}
 	for _, listen := range []string{":9744", "0.0.0.0:9744", "[::]:9744"} {
-		got := (&lanDoor{cfg: Config{Listen: listen}}).reachedAs()
+		got := newLANDoor(Config{Listen: listen}, nil).reachedAs()
 		if a, err := netip.ParseAddr(got); got != "" && (err == nil && (a.IsLoopback() || a.IsUnspecified() || a.IsLinkLocalUnicast())) {
 			t.Errorf("listening on %s, reached as %q, which no phone can open", listen, got)
+		}
+	}
+}
+
+func TestBrowserWithoutAHostIsRefused(t *testing.T) {
+	for _, listen := range []string{":9744", "192.168.7.7:9744"} {
+		if newLANDoor(Config{Listen: listen}, nil).mayBeCalled("") {
+			t.Errorf("listening on %s: a request that names nobody gets in", listen)
 		}
 	}
 }
@@ -127,12 +136,12 @@ func TestNameThatIsAnnouncedIsAskedFor(t *testing.T) {
 		}
 	}()
 	for answer, want := range map[string]string{
-		"+ 2 1 fd00::7 radio.local":       "radio.local",
-		"+ 2 1 fd00::7 evil.example":      "",
-		"+ 2 1 fd00::7 a/b.local":         "",
-		"-15 Timeout reached":             "",
-		"+ 2 1 fd00::7 radio.local extra": "",
-		"":                                "",
+		"+ 2 1 radio.local":       "radio.local",
+		"+ 2 1 evil.example":      "",
+		"+ 2 1 a/b.local":         "",
+		"-15 Timeout reached":     "",
+		"+ 2 1 radio.local extra": "",
+		"":                        "",
 	} {
 		answers <- answer
 		if got := localName(t.Context(), socket, netip.MustParseAddr("fd00::7")); got != want {

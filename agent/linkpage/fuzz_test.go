@@ -55,7 +55,7 @@ func visit(t *testing.T, method, path, query, form string) {
 	r.Method, r.URL = method, &url.URL{Path: path, RawQuery: query}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()
-	s.handler(door{mayBeCalled: func(string) bool { return true }}).ServeHTTP(w, r)
+	s.handler(entrance{mayBeCalled: func(string) bool { return true }}).ServeHTTP(w, r)
 	if w.Code < 400 || w.Code >= 500 {
 		t.Fatalf("%s %q?%q: %d, want a refusal\n%s", method, path, query, w.Code, w.Body)
 	}
@@ -75,7 +75,7 @@ func enter(query, form string) (pasted, redirected *httptest.ResponseRecorder) {
 		r.URL.RawQuery = query
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
-		s.handler(door{mayBeCalled: func(string) bool { return true }}).ServeHTTP(w, r)
+		s.handler(entrance{mayBeCalled: func(string) bool { return true }}).ServeHTTP(w, r)
 		return w
 	}
 	return ask(http.MethodPost, "", form), ask(http.MethodGet, query, "")

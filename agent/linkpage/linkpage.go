@@ -10,7 +10,6 @@ package linkpage
 import (
 	"context"
 	"log/slog"
-	"reflect"
 	"time"
 
 	"lwa-agent/agent"
@@ -43,15 +42,8 @@ type Page struct {
 	site     *site
 	lan      *lanDoor
 	loopback *loopbackDoor
-	until    time.Time // open so long although nothing is offered
-	said     saidDoors
-}
-
-// saidDoors is what the agent was told last.
-type saidDoors struct {
-	address  string
-	trouble  agent.Problem
-	loopback *agent.Loopback
+	until    time.Time   // when they close after the offer has ended
+	said     agent.Doors // what the agent was told last
 }
 
 // New makes the listeners; Run opens them when there is something to link.
@@ -146,21 +138,19 @@ func (p *Page) close() {
 
 // tell says in the status where the listeners are, when that is news.
 func (p *Page) tell() {
-	var now saidDoors
+	var now agent.Doors
 	if p.lan != nil {
-		now.address, now.trouble = p.lan.address(), p.lan.trouble
+		now.LinkPage, now.Trouble = p.lan.address(), p.lan.trouble
 	}
 	if p.loopback != nil {
-		now.loopback = p.loopback.status()
+		now.Loopback = p.loopback.status()
 	}
-	if now.address != p.said.address || now.trouble != p.said.trouble {
-		p.agent.PageMoved(now.address, now.trouble)
+	if now == p.said {
+		return
 	}
-	if !reflect.DeepEqual(now.loopback, p.said.loopback) {
-		p.agent.LoopbackChanged(now.loopback)
-		if l := now.loopback; l != nil && l.Error != "" {
-			p.log.Warn("no listener for the redirect", "address", l.Address, "error", l.Error)
-		}
+	if l := now.Loopback; l.Error != "" && l != p.said.Loopback {
+		p.log.Warn("no listener for the redirect", "address", l.Address, "error", l.Error)
 	}
 	p.said = now
+	p.agent.DoorsChanged(now)
 }

@@ -2,6 +2,9 @@ package linkpage
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -9,6 +12,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -42,12 +47,48 @@ func http1() *http.Protocols {
 	return p
 }
 
+// listen opens a TCP socket and says what is wrong in few words.
+func listen(address string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(context.Background(), "tcp", address)
+	if e, is := errors.AsType[*net.OpError](err); is {
+		err = fmt.Errorf("%s: %w", address, unwrapped(e.Err))
+	}
+	return l, err
+}
+
+// unwrapped leaves out the name of the system call.
+func unwrapped(err error) error {
+	if number, is := errors.AsType[unix.Errno](err); is {
+		return number
+	}
+	return err
+}
+
+func cureOfListen(err error, setting string) string {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return "end what uses that port; it is tried again by itself. Or set another " + setting
+	case errors.Is(err, unix.EACCES):
+		return "ports below 1024 are for root: set another " + setting
+	default:
+		return "correct it, or change " + setting + "; it is tried again by itself"
+	}
+}
+
+// serve answers on l until the server is shut down.
+func serve(s *http.Server, l net.Listener, secure *tls.Config) {
+	l = limited(l)
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
+	go func() { _ = s.Serve(l) }() // ends with Shutdown
+}
+
 // shutDown ends a server and what it listens on, which it may not know of yet
 // if it has only just begun to.
 func shutDown(s *http.Server, listeners ...net.Listener) {
-	for _, l := range listeners {
-		l.Close()
-	}
+	closeAll(listeners)
 	ctx, stop := context.WithTimeout(context.Background(), closeTime)
 	defer stop()
 	if s.Shutdown(ctx) != nil {

@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"html"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"lwa-agent/agent"
-	"lwa-agent/lwa"
 )
 
 //go:embed page.css
@@ -25,20 +23,17 @@ var pageScript string
 //go:embed errorpage.svg
 var errorPagePicture string
 
-// style is the policy that lets the page's own style and script in, and
-// nothing else.
-type style struct{ policy string }
-
-func newStyle() style {
+// contentPolicy lets the page's own style and script in, and nothing else.
+func contentPolicy() string {
 	hash := func(text string) string {
 		sum := sha256.Sum256([]byte(text))
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
-	return style{"default-src 'none'; style-src " + hash(pageStyle) + "; script-src " + hash(pageScript) +
-		"; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
+	return "default-src 'none'; style-src " + hash(pageStyle) + "; script-src " + hash(pageScript) +
+		"; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 }
 
-func (s style) secure(h http.Header) {
+func (s *site) secure(h http.Header) {
 	h.Set("Content-Security-Policy", s.policy)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -200,7 +195,7 @@ func (d *document) problem(p agent.Problem) {
 func (d *document) authorize(st agent.Status, in handedIn) {
 	d.add("<ol>")
 	d.add(`<li><a class="button" target="_blank" rel="noopener noreferrer" href="%s">Sign in at Amazon</a><br>It opens in a new tab.</li>`, st.AuthorizeURL)
-	if comesBack(st) {
+	if st.ComesBack {
 		d.add("<li>After that you are brought back here.</li>")
 		d.add("</ol>")
 		shown := ""
@@ -221,13 +216,6 @@ func (d *document) authorize(st agent.Status, in handedIn) {
 	d.add("</ol>")
 }
 
-// comesBack reports whether the redirect goes to a page on the web, which
-// sends the browser here.
-func comesBack(st agent.Status) bool {
-	u, err := url.Parse(st.RedirectURI)
-	return err == nil && !lwa.IsLoopback(u.Hostname())
-}
-
 func (d *document) form(in handedIn) {
 	text := ""
 	if in.problem.Code == "not_a_code" { // can be corrected; anything else has to be another one
@@ -241,12 +229,7 @@ func (d *document) form(in handedIn) {
 }
 
 func (d *document) pair(st agent.Status) {
-	separator := "?"
-	if strings.Contains(st.VerificationURI, "?") {
-		separator = "&"
-	}
-	d.add(`<p><a class="button" target="_blank" rel="noopener noreferrer" href="%s">Sign in at Amazon</a><br>It opens in a new tab.</p>`,
-		st.VerificationURI+separator+"cbl-code="+st.UserCode)
+	d.add(`<p><a class="button" target="_blank" rel="noopener noreferrer" href="%s">Sign in at Amazon</a><br>It opens in a new tab.</p>`, st.PairURL())
 	d.add(`<p>If you are asked for a code, it is <b class="code">%s</b></p>`, st.UserCode)
 	d.add(`<p role="status">Nothing has to be copied. This page says when it is done, at most %s seconds after you allowed it.</p>`, strconv.Itoa(st.PollSeconds+5))
 }

@@ -3,7 +3,6 @@ package linkpage
 import (
 	"crypto/subtle"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -20,9 +19,9 @@ const maxForm = 16 << 10
 // site is what both listeners show. Run's goroutine sets its fields, requests
 // read them.
 type site struct {
-	agent *agent.Agent
-	tries tries
-	style style
+	agent  *agent.Agent
+	tries  tries
+	policy string
 
 	mu     sync.Mutex
 	status agent.Status
@@ -31,10 +30,12 @@ type site struct {
 	offer  string // what token was made for
 }
 
-func newSite(a *agent.Agent) *site { return &site{agent: a, style: newStyle(), token: newToken()} }
+func newSite(a *agent.Agent) *site {
+	return &site{agent: a, policy: contentPolicy(), token: newToken()}
+}
 
-// door is what differs between the listeners.
-type door struct {
+// entrance is what differs between the listeners.
+type entrance struct {
 	redirectPath string // on loopback: where the redirect arrives
 	mayBeCalled  func(host string) bool
 }
@@ -43,12 +44,14 @@ type door struct {
 func (s *site) show(st agent.Status) (linked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	linked = isOffered(s.status) && s.status.State != "" && !isOffered(st)
+	was := s.status.State == "" || isOffered(s.status)
+	linked = was && s.status.State != "" && !isOffered(st)
 	s.status = st
-	if offer := offerOf(st); offer != "" && offer != s.offer {
-		if s.offer != "" {
-			s.old, s.token = s.token, newToken()
-		}
+	offer := offerOf(st)
+	if isOffered(st) && !was || offer != "" && s.offer != "" && offer != s.offer {
+		s.old, s.token = s.token, newToken()
+	}
+	if offer != "" {
 		s.offer = offer
 	}
 	return linked
@@ -59,22 +62,18 @@ func isOffered(st agent.Status) bool {
 	return st.State != agent.Linked || st.AuthorizeURL != "" || st.UserCode != "" || st.CodePending
 }
 
-// offerOf tells offers apart, so that each attempt has an address of its own;
-// "" while there is none.
+// offerOf tells attempts apart, so that each has an address of its own. A code
+// pair changes under the person's hands, and that is no other attempt.
 func offerOf(st agent.Status) string {
-	since := "never linked"
-	if st.LinkedSince != nil {
-		since = st.LinkedSince.String()
-	}
 	switch {
-	case st.AuthorizeURL != "":
-		u, _ := url.Parse(st.AuthorizeURL) // the agent's own
-		random, _, _ := strings.Cut(u.Query().Get("state"), ".")
-		return random
 	case st.UserCode != "":
-		return since // not the user code: that changes under the person's hands
+		return "pair"
+	case st.AuthorizeURL == "":
+		return ""
 	}
-	return ""
+	u, _ := url.Parse(st.AuthorizeURL) // the agent's own
+	random, _, _ := strings.Cut(u.Query().Get("state"), ".")
+	return random
 }
 
 func (s *site) offers() bool {
@@ -108,14 +107,14 @@ func (s *site) currentStatus() agent.Status {
 	return s.status
 }
 
-func (s *site) handler(d door) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(d, w, r) })
+func (s *site) handler(e entrance) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(e, w, r) })
 }
 
-func (s *site) serve(d door, w http.ResponseWriter, r *http.Request) {
-	s.style.secure(w.Header())
+func (s *site) serve(e entrance, w http.ResponseWriter, r *http.Request) {
+	s.secure(w.Header())
 	switch {
-	case !d.mayBeCalled(hostname(r.Host)):
+	case !e.mayBeCalled(hostname(r.Host)):
 		s.fail(w, http.StatusMisdirectedRequest, "This device has another name", "Open the address that its display shows.")
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodPost:
@@ -125,7 +124,7 @@ func (s *site) serve(d door, w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/favicon.ico":
 		http.NotFound(w, r)
 		return
-	case r.Method == http.MethodGet && hasAnswer(r.URL.RawQuery) && (d.redirectPath == "" || d.redirectPath == r.URL.EscapedPath()):
+	case r.Method == http.MethodGet && hasAnswer(r.URL.RawQuery) && (e.redirectPath == "" || e.redirectPath == r.URL.EscapedPath()):
 		s.redirected(w, r)
 		return
 	}
@@ -157,7 +156,7 @@ func (s *site) mayEnter(w http.ResponseWriter, r *http.Request, path string) boo
 	if s.isToken(path) || s.isOld(path) {
 		return true
 	}
-	if path != "/" {
+	if len(strings.Trim(path, "/")) == tokenLength { // what browsers ask for by themselves is no try
 		s.tries.wrong(who)
 	}
 	s.fail(w, http.StatusNotFound, "There is nothing at this address", "Open the address that the device’s display shows, with the four characters at its end.")
@@ -234,9 +233,6 @@ func (s *site) pasted(w http.ResponseWriter, r *http.Request, isOld bool) {
 
 // hostname is the host of a Host header without its port.
 func hostname(host string) string {
-	if a, err := netip.ParseAddrPort(host); err == nil {
-		return a.Addr().String()
-	}
 	return (&url.URL{Host: host}).Hostname()
 }
 

@@ -213,11 +213,8 @@ func TestOtherNamesThanOursAreRefused(t *testing.T) {
 	h := open(t, options{redirect: redirect})
 	st := h.offered()
 	for _, target := range []string{address(st), redirect} {
-		for _, host := range []string{"evil.example", "evil.example:9744", "local", "a.local.evil.example", "127.0.0.1.evil.example", ""} {
+		for _, host := range []string{"evil.example", "evil.example:9744", "local", "a.local.evil.example", "127.0.0.1.evil.example"} {
 			a := h.do(http.MethodGet, target, "", otherHost(host))
-			if host == "" {
-				continue // the client puts its own there
-			}
 			if a.status != http.StatusMisdirectedRequest || strings.Contains(a.body, st.SerialNumber) {
 				t.Errorf("%s as %q: %d; a page of a stranger's could read this one (DNS rebinding)", target, host, a.status)
 			}
@@ -232,7 +229,11 @@ func TestWrongAddressesAreLimited(t *testing.T) {
 	h := open(t, options{})
 	page := address(h.offered())
 	root := strings.TrimSuffix(page, mustParse(t, page).Path)
-	h.want(h.get(root+"/favicon.ico"), 404, "what browsers ask for by themselves")
+	for range 4 {
+		for _, icon := range []string{"/favicon.ico", "/apple-touch-icon.png", "/apple-touch-icon-120x120-precomposed.png"} {
+			h.want(h.get(root+icon), 404, "what browsers ask for by themselves")
+		}
+	}
 	for range 3 {
 		a := h.get(root + "/")
 		if h.want(a, 404, "no characters at all", "four characters"); strings.Contains(a.body, "<script>") {
@@ -312,6 +313,24 @@ func TestEachAttemptHasAnAddressOfItsOwn(t *testing.T) {
 	}
 	if offer("b") == first {
 		t.Error("the address of an old attempt still opens the page")
+	}
+}
+
+func TestAddressOfAnEarlierOfferIsGone(t *testing.T) {
+	s := newSite(nil)
+	pair := agent.Status{State: agent.Unlinked, UserCode: "ABCDEF"}
+	s.show(agent.Status{State: agent.Unlinked}) // before there is a pair
+	s.show(pair)
+	first := s.currentToken()
+	pair.UserCode = "GHIJKL"
+	if s.show(pair); s.currentToken() != first {
+		t.Error("the address changes with the pair, under the person's hands")
+	}
+	if !s.show(agent.Status{State: agent.Linked}) || s.currentToken() != first {
+		t.Error("who linked the device does not get to hear it")
+	}
+	if s.show(pair); s.currentToken() == first {
+		t.Error("who saw the display at the first link, a guest who was unlinked, say, gets in at the second")
 	}
 }
 

@@ -72,7 +72,7 @@ func (p *play) offer() {
 	if s.UserCode != "" {
 		screen = display.Screen{
 			Kind:     display.Offer,
-			Payloads: []display.Payload{{Name: "code-pair URL", Text: s.VerificationURI + "?cbl-code=" + s.UserCode}},
+			Payloads: []display.Payload{{Name: "code-pair URL", Text: s.PairURL()}},
 		}
 		todo = fmt.Sprintf(pairSteps, s.VerificationURI, s.UserCode)
 	}

@@ -106,13 +106,8 @@ func bringItBack(st agent.Status) string {
 	return bringBack + " into " + st.Inbox[0] + "."
 }
 
-// pairScreen offers a code pair, for which nothing has to come back. The QR
-// code holds the user code as Amazon's own devices have it.
+// pairScreen offers a code pair, for which nothing has to come back.
 func pairScreen(st agent.Status) display.Screen {
-	separator := "?"
-	if strings.Contains(st.VerificationURI, "?") {
-		separator = "&"
-	}
 	patience := "This screen says when it is done."
 	switch {
 	case st.PollSeconds > 30:
@@ -124,7 +119,7 @@ func pairScreen(st agent.Status) display.Screen {
 	return display.Screen{
 		Kind: display.Offer, Title: title,
 		Payloads: []display.Payload{
-			{Name: "code-pair URL", Text: st.VerificationURI + separator + "cbl-code=" + st.UserCode},
+			{Name: "code-pair URL", Text: st.PairURL()},
 			{Name: "code-pair page", Text: st.VerificationURI},
 		},
 		Scan:    "Scan this with your phone's camera, or open",
