@@ -284,7 +284,7 @@ func readable(t *testing.T, isPhone bool) {
 	b.Find(".problem")
 	look("nonsense", link)
 	web := offer
-	web.AuthorizeURL, web.RedirectURI = "https://www.amazon.com/ap/oa?state=-_0123456789abcdefABCD", "https://radio.example/link"
+	web.AuthorizeURL, web.ComesBack = "https://www.amazon.com/ap/oa?state=-_0123456789abcdefABCD", true
 	shown(web)
 	look("offer-that-comes-back", link)
 	b.Click("summary")
