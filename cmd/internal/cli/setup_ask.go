@@ -17,11 +17,7 @@ const (
 	tabWeb     = "2"
 )
 
-const (
-	consoleAddress = "https://developer.amazon.com/loginwithamazon/console/site/lwa/overview.html"
-	idPrefix       = "amzn1.application-oa2-client."
-	returnHere     = "https://localhost:9745/authresponse"
-)
+const consoleAddress = "https://developer.amazon.com/loginwithamazon/console/site/lwa/overview.html"
 
 // ask gets all answers. Nothing is written before the last one.
 func (s *setup) ask(ctx context.Context) error {
@@ -177,7 +173,7 @@ func (s *setup) redirect() string {
 	if s.given("redirect-uri") {
 		return s.flag("redirect-uri")
 	}
-	return cmp.Or(s.texts["redirect_uri"], returnHere)
+	return cmp.Or(s.texts["redirect_uri"], config.DefaultRedirect)
 }
 
 func (s *setup) askRedirect(ctx context.Context) error {
@@ -186,7 +182,7 @@ func (s *setup) askRedirect(ctx context.Context) error {
 	}
 	enter := s.redirect()
 	uri, err := s.answer(ctx, question{flag: "redirect-uri", prompt: "Return URL [" + enter + "]: ", enter: enter, refuses: s.refuses("redirect_uri")})
-	if uri == returnHere && s.texts["redirect_uri"] == "" {
+	if uri == config.DefaultRedirect && s.texts["redirect_uri"] == "" {
 		uri = "" // which means the same
 	}
 	s.set("redirect_uri", uri)

@@ -84,7 +84,7 @@ func refusesSecret(text string) error {
 		return errors.New("there is no client secret; copy it from the security profile in Amazon's developer console")
 	case len(text) > maxCode, strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		return errors.New("the client secret is not one word of plain characters; copy it again")
-	case strings.HasPrefix(text, idPrefix):
+	case strings.HasPrefix(text, config.ClientIDPrefix):
 		return errors.New(`that is the client id; the client secret stands below it, behind "Show Secret"`)
 	}
 	return nil
@@ -127,6 +127,6 @@ func withoutPlace(err error) error {
 }
 
 // someClientID is one as good as any where the real one is not known yet.
-func someClientID() string { return idPrefix + strings.Repeat("0", 32) }
+func someClientID() string { return config.ClientIDPrefix + strings.Repeat("0", 32) }
 
 func noEnvironment(string) string { return "" }

@@ -15,7 +15,7 @@ import (
 
 var (
 	someID      = someClientID()
-	otherID     = idPrefix + strings.Repeat("a1", 16)
+	otherID     = config.ClientIDPrefix + strings.Repeat("a1", 16)
 	someSecret  = "amzn1.oa2-cs.v1." + strings.Repeat("5e", 32)
 	otherSecret = "amzn1.oa2-cs.v1." + strings.Repeat("07", 32)
 )
@@ -228,7 +228,7 @@ func TestSetupLeftAtAnyQuestionChangesNothing(t *testing.T) {
 }
 
 const lived = `# Mine.
-client_id = "` + idPrefix + `00000000000000000000000000000000" # kitchen
+client_id = "` + config.ClientIDPrefix + `00000000000000000000000000000000" # kitchen
 scopes = ["profile"]
 [[display]]
 driver = "png" # for the frame
@@ -456,12 +456,5 @@ func TestSetupFollowsALinkToTheConfiguration(t *testing.T) {
 	r := f.run("", "--config", link, "setup", "--tab", "1", "--client-id", someID)
 	if _, err := os.Readlink(link); err != nil || r.exit != 0 || f.load().ClientID != someID {
 		t.Errorf("%+v; the link: %v", r, err)
-	}
-}
-
-func TestSetupOffersTheReturnURLThatIsTheDefault(t *testing.T) {
-	c, err := config.Parse("", []byte("client_id = \""+someID+"\"\n"), noEnvironment)
-	if err != nil || c.RedirectURI != returnHere {
-		t.Errorf("the agent uses %q (%v), people are told to register %q", c.RedirectURI, err, returnHere)
 	}
 }

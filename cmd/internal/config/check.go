@@ -2,12 +2,9 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,10 +12,10 @@ import (
 	"lwa-agent/lwa"
 )
 
-const (
-	clientIDForm = "amzn1.application-oa2-client."
-	alexaScope   = "alexa:all"
-)
+// ClientIDPrefix stands before the 32 hexadecimal digits of Amazon's client ids.
+const ClientIDPrefix = "amzn1.application-oa2-client."
+
+const alexaScope = "alexa:all"
 
 // config takes every setting, reporting what is wrong with each.
 func (r *reader) config(env Env) Config {
@@ -50,7 +47,7 @@ func (r *reader) config(env Env) Config {
 
 func (r *reader) clientID(id string, amazon bool) {
 	const again = `copy it again from the security profile in Amazon's developer console`
-	hex, isForm := strings.CutPrefix(id, clientIDForm)
+	hex, isForm := strings.CutPrefix(id, ClientIDPrefix)
 	switch {
 	case id == "":
 		r.missing("client_id", "client_id is missing", "copy it from the security profile in Amazon's developer console")
@@ -62,7 +59,7 @@ func (r *reader) clientID(id string, amazon bool) {
 	case strings.HasPrefix(id, "amzn1.oa2-cs."):
 		r.fault("client_id", "client_id holds the client secret", "write the client id there, and the secret into the file that client_secret_file names")
 	case !isForm || len(hex) != 32 || strings.Trim(hex, "0123456789abcdefABCDEF") != "":
-		r.fault("client_id", "client_id is not "+clientIDForm+" and 32 hexadecimal digits", again)
+		r.fault("client_id", "client_id is not "+ClientIDPrefix+" and 32 hexadecimal digits", again)
 	}
 }
 
@@ -122,7 +119,7 @@ func (r *reader) method(amazon bool, secret lwa.Secret) string {
 func (r *reader) redirect() string {
 	text := r.text("redirect_uri")
 	if text == "" {
-		return defaultRedirect
+		return DefaultRedirect
 	}
 	u := r.address("redirect_uri", text)
 	if u != nil && u.Scheme == "http" && !lwa.IsLoopback(u.Hostname()) {
@@ -241,70 +238,4 @@ func (r *reader) spread() time.Duration {
 		r.fault(path, fmt.Sprintf("%s %q is not between 0s and 24h", path, text), `write "30s", or "5m" for a fleet`)
 	}
 	return d
-}
-
-func (r *reader) linkPage() LinkPage {
-	p := LinkPage{Listen: r.text("link_page.listen"), CertFile: r.text("link_page.cert_file"), KeyFile: r.text("link_page.key_file")}
-	if p.Listen != "" {
-		host, port, err := net.SplitHostPort(p.Listen)
-		if number, notNumber := strconv.ParseUint(port, 10, 16); err != nil || notNumber != nil || number == 0 || strings.ContainsAny(host, " /") {
-			r.fault("link_page.listen", fmt.Sprintf("link_page.listen %q is no address to listen on", p.Listen), `write a colon and a port, as in listen = ":9744"`)
-		}
-	}
-	for key, file := range map[string]string{"cert_file": p.CertFile, "key_file": p.KeyFile} {
-		switch {
-		case file == "" && p.CertFile+p.KeyFile != "":
-			r.missing("link_page."+key, "link_page."+key+" is missing, which the other file needs", "write both, or none for plain http")
-		case file != "" && !filepath.IsAbs(file):
-			r.fault("link_page."+key, fmt.Sprintf("link_page.%s %q is not absolute", key, file), "write the whole path, from the first /")
-		}
-	}
-	return p
-}
-
-func (r *reader) displays() []Display {
-	var all []Display
-	for i := range r.count["display"] {
-		at := fmt.Sprintf("display[%d].", i)
-		d := Display{Driver: r.text(at + "driver"), Device: r.text(at + "device")}
-		if d.Driver == "" {
-			r.missing(at+"driver", "a [[display]] has no driver", `write one, as in driver = "terminal"`)
-		}
-		all = append(all, d)
-	}
-	return all
-}
-
-func (r *reader) tokenFiles() []agent.TokenFile {
-	var all []agent.TokenFile
-	for i := range r.count["token_file"] {
-		at := fmt.Sprintf("token_file[%d].", i)
-		f := agent.TokenFile{Path: r.text(at + "path"), Mode: r.mode(at + "mode"), Group: r.text(at + "group")}
-		switch {
-		case f.Path == "":
-			r.missing(at+"path", "a [[token_file]] has no path", `write one, as in path = "/run/lwa-agent/access_token"`)
-		case !filepath.IsAbs(f.Path) || strings.HasSuffix(f.Path, "/"):
-			r.fault(at+"path", fmt.Sprintf("the token file %q is not an absolute path of a file", f.Path), "write the whole path, from the first / to the file's name")
-		case slices.ContainsFunc(all, func(g agent.TokenFile) bool { return g.Path == f.Path }):
-			r.fault(at+"path", fmt.Sprintf("the token file %q is there twice", f.Path), "remove one")
-		}
-		if f.Mode&0o007 != 0 {
-			r.warn(at+"mode", fmt.Sprintf("the token file %s is open to everybody on this device", f.Path), `write mode = "0640" and a group`)
-		}
-		all = append(all, f)
-	}
-	return all
-}
-
-func (r *reader) mode(path string) os.FileMode {
-	text := r.text(path)
-	if text == "" {
-		return defaultTokenMode
-	}
-	bits, err := strconv.ParseUint(text, 8, 16)
-	if err != nil || bits > 0o777 || len(text) < 3 {
-		r.fault(path, fmt.Sprintf("%s %q is no file mode", lastKey(path), text), `write three octal digits after a 0, as in "0640"`)
-		return defaultTokenMode
-	}
-	return os.FileMode(bits)
 }

@@ -22,11 +22,13 @@ import (
 // DefaultPath is where the configuration is, unless --config says otherwise.
 const DefaultPath = "/etc/lwa-agent/config.toml"
 
+// DefaultRedirect is the redirect URI, unless the configuration says otherwise.
+const DefaultRedirect = "https://localhost:9745/authresponse"
+
 const (
 	defaultRuntimeDir = "/run/lwa-agent"
 	defaultStateDir   = "/var/lib/lwa-agent"
 	defaultInbox      = "/var/spool/lwa-agent/"
-	defaultRedirect   = "https://localhost:9745/authresponse"
 	defaultSpread     = 30 * time.Second
 	defaultTokenMode  = 0o640
 

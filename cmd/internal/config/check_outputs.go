@@ -1,0 +1,79 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lwa-agent/agent"
+)
+
+func (r *reader) linkPage() LinkPage {
+	p := LinkPage{Listen: r.text("link_page.listen"), CertFile: r.text("link_page.cert_file"), KeyFile: r.text("link_page.key_file")}
+	if p.Listen != "" {
+		host, port, err := net.SplitHostPort(p.Listen)
+		if number, notNumber := strconv.ParseUint(port, 10, 16); err != nil || notNumber != nil || number == 0 || strings.ContainsAny(host, " /") {
+			r.fault("link_page.listen", fmt.Sprintf("link_page.listen %q is no address to listen on", p.Listen), `write a colon and a port, as in listen = ":9744"`)
+		}
+	}
+	for key, file := range map[string]string{"cert_file": p.CertFile, "key_file": p.KeyFile} {
+		switch {
+		case file == "" && p.CertFile+p.KeyFile != "":
+			r.missing("link_page."+key, "link_page."+key+" is missing, which the other file needs", "write both, or none for plain http")
+		case file != "" && !filepath.IsAbs(file):
+			r.fault("link_page."+key, fmt.Sprintf("link_page.%s %q is not absolute", key, file), "write the whole path, from the first /")
+		}
+	}
+	return p
+}
+
+func (r *reader) displays() []Display {
+	var all []Display
+	for i := range r.count["display"] {
+		at := fmt.Sprintf("display[%d].", i)
+		d := Display{Driver: r.text(at + "driver"), Device: r.text(at + "device")}
+		if d.Driver == "" {
+			r.missing(at+"driver", "a [[display]] has no driver", `write one, as in driver = "terminal"`)
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+func (r *reader) tokenFiles() []agent.TokenFile {
+	var all []agent.TokenFile
+	for i := range r.count["token_file"] {
+		at := fmt.Sprintf("token_file[%d].", i)
+		f := agent.TokenFile{Path: r.text(at + "path"), Mode: r.mode(at + "mode"), Group: r.text(at + "group")}
+		switch {
+		case f.Path == "":
+			r.missing(at+"path", "a [[token_file]] has no path", `write one, as in path = "/run/lwa-agent/access_token"`)
+		case !filepath.IsAbs(f.Path) || strings.HasSuffix(f.Path, "/"):
+			r.fault(at+"path", fmt.Sprintf("the token file %q is not an absolute path of a file", f.Path), "write the whole path, from the first / to the file's name")
+		case slices.ContainsFunc(all, func(g agent.TokenFile) bool { return g.Path == f.Path }):
+			r.fault(at+"path", fmt.Sprintf("the token file %q is there twice", f.Path), "remove one")
+		}
+		if f.Mode&0o007 != 0 {
+			r.warn(at+"mode", fmt.Sprintf("the token file %s is open to everybody on this device", f.Path), `write mode = "0640" and a group`)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func (r *reader) mode(path string) os.FileMode {
+	text := r.text(path)
+	if text == "" {
+		return defaultTokenMode
+	}
+	bits, err := strconv.ParseUint(text, 8, 16)
+	if err != nil || bits > 0o777 || len(text) < 3 {
+		r.fault(path, fmt.Sprintf("%s %q is no file mode", lastKey(path), text), `write three octal digits after a 0, as in "0640"`)
+		return defaultTokenMode
+	}
+	return os.FileMode(bits)
+}
