@@ -233,9 +233,8 @@ func bareCode(word string) (Drop, error) {
 	return wholeCode(word)
 }
 
-// wholeCode takes a code of any length: what stands before it says that it is
-// one, and servers differ.
-
+// wholeCode takes a code of any length up to MaxDrop: what stands before it says
+// that it is one, and servers differ.
 func wholeCode(code string) (Drop, error) {
 	switch {
 	case code == "":

@@ -14,8 +14,8 @@ const (
 	tokenAlphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 	// Wrong addresses in triesSpan, from one machine and from all, after which
-	// nobody, or nobody there, is let in until it is over. Whoever tries without
-	// pause all the same needs six days on average.
+	// that machine, or every machine, is shut out until the span ends. Whoever
+	// tries without pause all the same needs six days on average.
 	triesOfOne = 5
 	triesOfAll = 60
 	triesSpan  = time.Minute

@@ -42,7 +42,6 @@ not waited for.`,
 	f.String("region", "", "`na`, eu or fe; never asked, na unless configured")
 	f.String("user", "", "`NAME` of who joins the group "+agentGroup)
 	f.Bool("no-user", false, "let nobody join it")
-	f.Bool("start", true, "start the agent, where systemd runs")
 	f.Bool("no-start", false, "do not start it")
 	f.Bool("yes", false, "replace the client id that is configured")
 	cmd.Args = noArgs(func() error { return contradiction(cmd) })
@@ -56,10 +55,8 @@ not waited for.`,
 // contradiction reports flags that cannot both be meant.
 func contradiction(cmd *cobra.Command) error {
 	f := cmd.Flags()
-	for _, pair := range [][2]string{{"user", "no-user"}, {"start", "no-start"}} {
-		if f.Changed(pair[0]) && f.Changed(pair[1]) {
-			return fmt.Errorf("--%s and --%s are given; leave one out", pair[0], pair[1])
-		}
+	if f.Changed("user") && f.Changed("no-user") {
+		return errors.New("--user and --no-user are given; leave one out")
 	}
 	tab := f.Lookup("tab").Value.String()
 	if f.Changed("tab") && tab != tabDevices && tab != tabWeb {

@@ -75,7 +75,7 @@ func (s *setup) askTab(ctx context.Context) error {
 		var err error
 		s.tab, err = s.answer(ctx, question{flag: "tab", prompt: "1 or 2 [" + enter + "]: ", enter: enter, needed: before == "", refuses: func(answer string) error {
 			if answer != tabDevices && answer != tabWeb {
-				return errors.New("1 or 2?")
+				return errors.New("type 1 or 2")
 			}
 			return nil
 		}})

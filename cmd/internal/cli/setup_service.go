@@ -86,7 +86,7 @@ func (s *setup) join(ctx context.Context) {
 
 // start starts the agent and shows the link, where it is to run here and now.
 func (s *setup) start(ctx context.Context) error {
-	starts := s.on("start") && !s.on("no-start")
+	starts := !s.on("no-start")
 	switch {
 	case s.unit && systemdRuns() && starts:
 		out, err := exec.CommandContext(ctx, "systemctl", "restart", agentUnit).CombinedOutput()

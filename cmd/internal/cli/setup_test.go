@@ -163,7 +163,7 @@ func TestSetupAsksAgainAndGivesUpAfterThree(t *testing.T) {
 	before := f.read("config.toml")
 	p := f.setUp()
 	p.asked("1 or 2 [1]: ", "3")
-	p.told("1 or 2?")
+	p.told("type 1 or 2")
 	p.asked("1 or 2 [1]: ", "2")
 	p.asked("Client id: ", "{"+someID+"}")
 	p.told("client_id stands in braces or quotes that are not part of it; remove them")
@@ -367,7 +367,6 @@ func TestSetupFlagsThatAreWrongAreSaidBeforeAnythingIsAsked(t *testing.T) {
 		{[]string{"--tab", "web"}, `--tab is "web"; write 1 for "Other devices and platforms" or 2 for "Web settings"; see: lwa-agent setup --help`},
 		{[]string{"--tab", "1", "--redirect-uri", "x"}, "--redirect-uri belongs to --tab 2; see: lwa-agent setup --help"},
 		{[]string{"--user", "x", "--no-user"}, "--user and --no-user are given; leave one out; see: lwa-agent setup --help"},
-		{[]string{"--start", "--no-start"}, "--start and --no-start are given; leave one out; see: lwa-agent setup --help"},
 		{[]string{"--client-id", "x"}, "--client-id: client_id is not amzn1.application-oa2-client. and 32 hexadecimal digits; copy it again from the security profile in Amazon's developer console"},
 		{[]string{"--client-id", ""}, "--client-id: client_id is missing; copy it from the security profile in Amazon's developer console"},
 		{[]string{"--redirect-uri", "localhost"}, "--redirect-uri: redirect_uri is not an address; write all of it, as in https://host/path"},

@@ -45,7 +45,7 @@ problem   api.amazon.com cannot be reached (since 11:59:00)
 cure      check the network
 link      https://www.amazon.com/ap/oa?client_id=x
 way       any browser: bring the address that it ends at to lwa-agent link, lwa-agent code, or a file in /var/spool/lwa-agent/
-register  https://localhost:9745/authresponse as an Allowed Return URL, tab "Web settings" of Amazon's console
+register  https://localhost:9745/authresponse as an Allowed Return URL (at Amazon: tab "Web settings")
 phone     none of these ends on a phone; to have that, write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"
 clock     not synchronized, 2 h behind Amazon's
 writes    0 to the state directory since the start
@@ -70,7 +70,7 @@ way       a phone or computer in this network: open HTTP://192.168.1.20:9744/7K2
 way       a browser on your computer: run ssh -L 9745:localhost:9745 pi@192.168.1.20 there, open the address above, and it ends by itself
           (it warns of a certificate, which this device made; SHA-256 AB:CD)
 way       any browser: bring the address that it ends at to lwa-agent link, lwa-agent code
-register  https://localhost:9745/authresponse as an Allowed Return URL, tab "Web settings" of Amazon's console
+register  https://localhost:9745/authresponse as an Allowed Return URL (at Amazon: tab "Web settings")
 clock     not synchronized
 writes    0 to the state directory since the start
 `},
@@ -80,9 +80,9 @@ writes    0 to the state directory since the start
 		}, `
 state     unlinked
 link      https://www.amazon.com/ap/oa?client_id=x
-way       none by a browser on your computer: 127.0.0.1:9745: address already in use; end what uses that port
+not open  a browser on your computer, because 127.0.0.1:9745: address already in use; end what uses that port
 way       any browser: bring the address that it ends at to lwa-agent link, lwa-agent code
-register  https://localhost:9745/authresponse as an Allowed Return URL, tab "Web settings" of Amazon's console
+register  https://localhost:9745/authresponse as an Allowed Return URL (at Amazon: tab "Web settings")
 phone     none of these ends on a phone; to have that, write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"
 clock     not synchronized
 writes    0 to the state directory since the start

@@ -11,6 +11,9 @@ import (
 	"lwa-agent/display"
 )
 
+// forAPhone is what makes linking end on the phone that signed in.
+const forAPhone = `write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"`
+
 // ways are the ways to link that are open with the configuration in use, what
 // each needs, and, where none of them ends on a phone, the setting that would:
 // pairs of a label and a text, as status shows them.
@@ -35,12 +38,12 @@ func ways(st agent.Status, env func(string) string) [][2]string {
 			add("", "(it warns of a certificate, which this device made; SHA-256 %s)", l.Fingerprint)
 		}
 	} else if l != nil {
-		add("way", "none by a browser on your computer: %s", l.Error)
+		add("not open", "a browser on your computer, because %s", l.Error)
 	}
 	add("way", "any browser: bring the address that it ends at to lwa-agent link, lwa-agent code%s", orInbox(st))
-	add("register", "%s as an Allowed Return URL, tab \"Web settings\" of Amazon's console", st.RedirectURI)
+	add("register", "%s as an Allowed Return URL (at Amazon: tab \"Web settings\")", st.RedirectURI)
 	if st.LinkPage == "" {
-		add("phone", `none of these ends on a phone; to have that, write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"`)
+		add("phone", "none of these ends on a phone; to have that, %s", forAPhone)
 	}
 	return all
 }
@@ -87,8 +90,7 @@ func otherWays(st agent.Status, env func(string) string) []display.Screen {
 		all = append(all, s)
 	}
 	if st.LinkPage == "" {
-		all = append(all, display.Screen{Kind: display.Working, Lines: more(
-			`To end it on a phone, write listen = ":9744" below [link_page] in the configuration, or use a client id of "Other devices and platforms".`)})
+		all = append(all, display.Screen{Kind: display.Working, Lines: more("To end it on a phone, " + forAPhone + ".")})
 	} else {
 		all = append(all, display.Screen{
 			Kind: display.Working, Open: "Or open this, and paste the address that the browser ends at:", Address: st.AuthorizeURL,
