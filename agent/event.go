@@ -43,6 +43,7 @@ type (
 	codePosted struct {
 		question uint64
 		drop     lwa.Drop
+		stranger bool // only a state of ours is taken, and nothing else is told
 	}
 	// inboxChecked: what lies in the inbox. Files that hold a code are offered
 	// again until they are gone; zero values: all is well.

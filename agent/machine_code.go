@@ -47,6 +47,10 @@ type verdict struct {
 }
 
 func (m *machine) codePosted(ev codePosted) {
+	if _, known := m.attemptFor(ev.drop); ev.stranger && (!known || ev.drop.State == "") {
+		m.do(reply{question: ev.question, outcome: bad, problem: foreignState})
+		return
+	}
 	v := m.judge(ev.drop)
 	if v.outcome == done && !m.holds(ev.drop) {
 		m.hold(ev.drop, heldCode{question: ev.question})
@@ -121,6 +125,10 @@ func (m *machine) tryConfigCode() {
 	}
 }
 
+var foreignState = Problem{ //nolint:gochecknoglobals // a constant
+	Code: "foreign_state", Message: "this address is from another QR code or another device", Hint: "scan the QR code that this device shows now",
+}
+
 // judge decides about a text without changing anything.
 func (m *machine) judge(d lwa.Drop) verdict {
 	attempt, known := m.attemptFor(d)
@@ -135,7 +143,7 @@ func (m *machine) judge(d lwa.Drop) verdict {
 	case d.Error == "" && !m.holds(d) && m.rec.tried(d.Code.Hash()):
 		return refuse(bad, false, "tried", "this code was tried before, and a code is good once", "scan the QR code again")
 	case !known:
-		return refuse(bad, true, "foreign_state", "this address is from another QR code or another device", "scan the QR code that this device shows now")
+		return verdict{bad, foreignState, true}
 	case d.Error != "":
 		return refuse(bad, false, d.Error, refusalAtAmazon(d), "scan the QR code again and allow the device")
 	case m.holds(d):

@@ -28,7 +28,7 @@ func TestRefusedCodeOfAnOlderQRCodeLeavesTheShownOne(t *testing.T) {
 	w.answer(answered{err: errSpent})
 	second := w.m.rec.Attempts[0].State
 	w.pass(5 * time.Second)
-	w.do(codePosted{99, lwa.Drop{Code: lwa.NewSecret("code-two-1234"), State: first}})
+	w.do(codePosted{question: 99, drop: lwa.Drop{Code: lwa.NewSecret("code-two-1234"), State: first}})
 	w.pass(5 * time.Second)
 	w.answer(answered{err: errSpent})
 	if got := w.m.rec.Attempts[0].State; got != second || got == first {

@@ -119,7 +119,7 @@ func TestRefusedCodeBringsANewQRCodeAndTheOldOneStillCounts(t *testing.T) {
 	if w.m.rec.Attempts[0] == old || w.m.rec.Attempts[1] != old {
 		t.Fatal("want a new attempt, and the old one as second: somebody may be signing in with it")
 	}
-	w.do(codePosted{99, lwa.Drop{Code: lwa.NewSecret("code-two-1234"), State: old.State}})
+	w.do(codePosted{question: 99, drop: lwa.Drop{Code: lwa.NewSecret("code-two-1234"), State: old.State}})
 	w.pass(codeEvery)
 	if got := wantCall[exchange](w, "a code of the QR code before").attempt; got != old {
 		t.Error("the code of the old attempt goes out with another verifier")

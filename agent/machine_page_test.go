@@ -30,7 +30,7 @@ func TestPageThatMovesChangesTheAddressAndNotTheAttempt(t *testing.T) {
 	if n := count[save](w) - saves; n != 0 {
 		t.Errorf("%d writes to the disk because a page moved", n)
 	}
-	w.do(codePosted{77, lwa.Drop{Code: lwa.NewSecret("code-one-1234"), State: before}})
+	w.do(codePosted{question: 77, drop: lwa.Drop{Code: lwa.NewSecret("code-one-1234"), State: before}})
 	wantCall[exchange](w, "a code whose QR code was scanned before the page moved")
 }
 

@@ -238,7 +238,7 @@ func (w *world) wantReply(question uint64, want outcome, why string) reply {
 func (w *world) post(code string) uint64 {
 	w.t.Helper()
 	w.asked++
-	w.do(codePosted{w.asked, lwa.Drop{Code: lwa.NewSecret(code), State: w.m.rec.Attempts[0].State}})
+	w.do(codePosted{question: w.asked, drop: lwa.Drop{Code: lwa.NewSecret(code), State: w.m.rec.Attempts[0].State}})
 	return w.asked
 }
 

@@ -8,18 +8,16 @@ import (
 
 // HandIn takes a code, or an address with one in it, as POST /code does. It
 // returns nil once the code is taken, which is before its outcome is known,
-// and else why not. With needState a text without a state is refused: where
-// anybody can send one, only that proves that it belongs to this device.
-func (a *Agent) HandIn(ctx context.Context, text string, needState bool) *Problem {
+// and else why not. From a stranger, who has not shown that they see the
+// display, only an address with a state of this device's is taken, and whoever
+// has none hears no more than that: a *Problem with the code "foreign_state".
+func (a *Agent) HandIn(ctx context.Context, text string, stranger bool) *Problem {
 	drop, err := lwa.ParseDrop([]byte(text))
 	if err != nil {
 		p := notACode(err)
 		return &p
 	}
-	if needState && drop.State == "" {
-		return &Problem{Code: "foreign_state", Message: "this address does not say which device it is for", Hint: "scan the QR code that this device shows now"}
-	}
-	r, err := a.ask(ctx, func(id uint64) event { return codePosted{id, drop} })
+	r, err := a.ask(ctx, func(id uint64) event { return codePosted{id, drop, stranger} })
 	switch {
 	case err != nil:
 		p := stoppingProblem()

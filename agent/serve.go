@@ -190,7 +190,7 @@ func (a *Agent) postCode(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, notACode(err))
 		return
 	}
-	a.changeBy(w, r, http.StatusAccepted, func(id uint64) event { return codePosted{id, drop} })
+	a.changeBy(w, r, http.StatusAccepted, func(id uint64) event { return codePosted{question: id, drop: drop} })
 }
 
 // postAttend tells that a person is here, so a device that had stopped to

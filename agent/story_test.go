@@ -269,7 +269,7 @@ func (h *house) post(text string) replied {
 	}
 	ctx, stop := context.WithTimeout(h.t.Context(), time.Minute)
 	defer stop()
-	r, err := h.agent.ask(ctx, func(id uint64) event { return codePosted{id, drop} })
+	r, err := h.agent.ask(ctx, func(id uint64) event { return codePosted{question: id, drop: drop} })
 	if err != nil {
 		h.t.Fatalf("nobody answers to a code: %v", err)
 	}

@@ -47,7 +47,6 @@ func (refuser) RoundTrip(r *http.Request) (*http.Response, error) {
 // visit is a request of a stranger, who does not know the token.
 func visit(t *testing.T, method, path, query, form string) {
 	s := visited()
-	s.tries = tries{}
 	if strings.Contains(strings.ToUpper(path), s.currentToken()) || strings.Contains(query, s.offer) {
 		return // that is no stranger
 	}
@@ -55,7 +54,7 @@ func visit(t *testing.T, method, path, query, form string) {
 	r.Method, r.URL = method, &url.URL{Path: path, RawQuery: query}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()
-	s.handler(entrance{mayBeCalled: func(string) bool { return true }}).ServeHTTP(w, r)
+	s.handler(entrance{tries: newTries(), mayBeCalled: func(string) bool { return true }}).ServeHTTP(w, r)
 	if w.Code < 400 || w.Code >= 500 {
 		t.Fatalf("%s %q?%q: %d, want a refusal\n%s", method, path, query, w.Code, w.Body)
 	}
@@ -69,13 +68,12 @@ func visit(t *testing.T, method, path, query, form string) {
 // and to the query.
 func enter(query, form string) (pasted, redirected *httptest.ResponseRecorder) {
 	s := visited()
-	s.tries = tries{}
 	ask := func(method, query, form string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, "http://127.0.0.1/"+s.currentToken(), strings.NewReader(form))
 		r.URL.RawQuery = query
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
-		s.handler(entrance{mayBeCalled: func(string) bool { return true }}).ServeHTTP(w, r)
+		s.handler(entrance{tries: newTries(), mayBeCalled: func(string) bool { return true }}).ServeHTTP(w, r)
 		return w
 	}
 	return ask(http.MethodPost, "", form), ask(http.MethodGet, query, "")

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -33,6 +34,8 @@ type house struct {
 	page  *Page
 	cfg   Config
 	log   lockedBuffer
+
+	machine byte // which of the neighbours asks; 0: the person
 }
 
 type lockedBuffer struct {
@@ -222,7 +225,11 @@ func (h *house) do(method, target, form string, change ...func(*http.Request)) a
 	for _, c := range change {
 		c(r)
 	}
-	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	dialer := &net.Dialer{}
+	if h.machine > 0 && !strings.Contains(target, "[::1]") {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 1, h.machine)}
+	}
+	transport := &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	resp, err := transport.RoundTrip(r)
 	must(h.t, err)
 	defer resp.Body.Close()

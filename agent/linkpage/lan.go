@@ -56,7 +56,7 @@ func (d *lanDoor) open() error {
 		return err
 	}
 	_, d.port, _ = net.SplitHostPort(l.Addr().String())
-	d.server = newServer(d.site.handler(entrance{mayBeCalled: d.mayBeCalled}))
+	d.server = newServer(d.site.handler(entrance{tries: newTries(), mayBeCalled: d.mayBeCalled}))
 	d.listener = l
 	serve(d.server, l, d.cert.config())
 	return nil

@@ -70,7 +70,7 @@ func (d *loopbackDoor) open() error {
 		d.print = fingerprint(cert)
 		secure = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
 	}
-	d.server = newServer(d.site.handler(entrance{redirectPath: d.redirect.EscapedPath(), mayBeCalled: lwa.IsLoopback}))
+	d.server = newServer(d.site.handler(entrance{tries: newTries(), redirectPath: d.redirect.EscapedPath(), mayBeCalled: lwa.IsLoopback}))
 	d.listeners = open
 	for _, l := range open {
 		serve(d.server, l, secure)

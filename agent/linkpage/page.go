@@ -145,12 +145,13 @@ func (s *site) page(in handedIn) *document {
 }
 
 func content(st agent.Status, in handedIn) *document {
-	if in.problem.Message == "" && st.LastError != nil {
+	pending := st.CodePending || st.State == agent.Linking
+	if in.problem.Message == "" && st.LastError != nil && !pending { // an older one is not about this code
 		in.problem = *st.LastError
 	}
 	d := &document{waiting: true}
 	switch {
-	case st.CodePending || st.State == agent.Linking:
+	case pending:
 		d.heading("Linking this device")
 		d.problem(in.problem)
 		d.add(`<p role="status">The code was received, and Amazon is being asked. This takes a few seconds.</p>`)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/lwa"
 )
 
 // maxForm bounds a form, in bytes; an address has at most 4,096, and each may
@@ -20,7 +21,6 @@ const maxForm = 16 << 10
 // read them.
 type site struct {
 	agent  *agent.Agent
-	tries  tries
 	policy string
 
 	mu     sync.Mutex
@@ -28,6 +28,7 @@ type site struct {
 	token  string // behind the address of the page
 	old    string // the one before, of a page that may still be open; "" for none
 	offer  string // what token was made for
+	before string // what old was made for
 }
 
 func newSite(a *agent.Agent) *site {
@@ -36,6 +37,7 @@ func newSite(a *agent.Agent) *site {
 
 // entrance is what differs between the listeners.
 type entrance struct {
+	tries        *tries
 	redirectPath string // on loopback: where the redirect arrives
 	mayBeCalled  func(host string) bool
 }
@@ -51,8 +53,8 @@ func (s *site) show(st agent.Status) (linked bool) {
 	if isOffered(st) && !was || offer != "" && s.offer != "" && offer != s.offer {
 		s.old, s.token = s.token, newToken()
 	}
-	if offer != "" {
-		s.offer = offer
+	if offer != "" && offer != s.offer {
+		s.offer, s.before = offer, s.offer
 	}
 	return linked
 }
@@ -115,7 +117,7 @@ func (s *site) serve(e entrance, w http.ResponseWriter, r *http.Request) {
 	s.secure(w.Header())
 	switch {
 	case !e.mayBeCalled(hostname(r.Host)):
-		s.fail(w, http.StatusMisdirectedRequest, "This device has another name", "Open the address that its display shows.")
+		s.fail(w, http.StatusMisdirectedRequest, "This page is not reached by that name", "Open the address that the device’s display shows.")
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodPost:
 		w.Header().Set("Allow", "GET, HEAD, POST")
@@ -125,11 +127,11 @@ func (s *site) serve(e entrance, w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	case r.Method == http.MethodGet && hasAnswer(r.URL.RawQuery) && (e.redirectPath == "" || e.redirectPath == r.URL.EscapedPath()):
-		s.redirected(w, r)
+		s.redirected(e, w, r)
 		return
 	}
 	path, isState := strings.CutSuffix(r.URL.Path, "/state")
-	if !s.mayEnter(w, r, path) {
+	if !s.mayEnter(e, w, r, path) {
 		return
 	}
 	switch {
@@ -147,17 +149,21 @@ func (s *site) serve(e entrance, w http.ResponseWriter, r *http.Request) {
 
 // mayEnter lets in who knows the token: who has seen the display. Who knows the
 // token before has seen it too, and gets to hear that it shows another now.
-func (s *site) mayEnter(w http.ResponseWriter, r *http.Request, path string) bool {
+func (s *site) mayEnter(e entrance, w http.ResponseWriter, r *http.Request, path string) bool {
 	who, now := hostOf(r.RemoteAddr), time.Now()
-	if !s.tries.allowed(who, now) {
+	isToken := s.isToken(path)
+	switch {
+	case !e.tries.allowed(who, s.currentToken(), now):
 		s.tooMany(w)
 		return false
-	}
-	if s.isToken(path) || s.isOld(path) {
+	case isToken:
+		e.tries.right(who, s.currentToken())
+		return true
+	case s.isOld(path):
 		return true
 	}
 	if len(strings.Trim(path, "/")) == tokenLength { // what browsers ask for by themselves is no try
-		s.tries.wrong(who)
+		e.tries.wrong(who)
 	}
 	s.fail(w, http.StatusNotFound, "There is nothing at this address", "Open the address that the device’s display shows, with the four characters at its end.")
 	return false
@@ -184,31 +190,46 @@ func hasAnswer(query string) bool {
 
 // redirected takes what the redirect brought: at the redirect address itself,
 // or from the static page on the web. The state in it proves that it belongs
-// here, whatever token was in the address when it was made.
-func (s *site) redirected(w http.ResponseWriter, r *http.Request) {
-	sees := s.isToken(r.URL.Path) // the display
-	if who := hostOf(r.RemoteAddr); !sees && !s.tries.allowed(who, time.Now()) {
+// here, whatever token was in the address when it was made; without that proof
+// it is a try like any other, whether the token is right or not.
+func (s *site) redirected(e entrance, w http.ResponseWriter, r *http.Request) {
+	who, now := hostOf(r.RemoteAddr), time.Now()
+	if !e.tries.allowed(who, s.currentToken(), now) && !s.isState(r.URL.Query().Get("state")) {
 		s.tooMany(w)
 		return
 	}
+	sees := s.isToken(r.URL.Path) // the display
 	problem := s.agent.HandIn(r.Context(), "?"+r.URL.RawQuery, true)
 	switch {
-	case problem == nil, sees && problem.Code == "linked":
+	case problem == nil:
 		http.Redirect(w, r, "/"+s.currentToken(), http.StatusSeeOther) // the code leaves the address bar
+	case !isOffered(s.currentStatus()) && (sees || s.isState(r.URL.Query().Get("state"))): // the way back after linking
+		http.Redirect(w, r, "/"+s.currentToken(), http.StatusSeeOther)
 	case sees:
 		s.write(w, http.StatusBadRequest, s.page(handedIn{problem: *problem}))
-	default:
-		s.tries.wrong(hostOf(r.RemoteAddr))
-		s.fail(w, http.StatusBadRequest, "This did not link the device", discreet(*problem).Sentences())
+	case problem.Code == foreignState || problem.Code == "not_a_code":
+		e.tries.wrong(who)
+		s.fail(w, http.StatusBadRequest, "This did not link the device", problem.Sentences())
+	default: // the state is ours, so the page may be seen; it says what is wrong
+		http.Redirect(w, r, "/"+s.currentToken(), http.StatusSeeOther)
 	}
 }
 
-// discreet leaves out whose account the device is linked to.
-func discreet(p agent.Problem) agent.Problem {
-	if p.Code == "linked" {
-		return agent.Problem{Message: "this device is linked already"}
+// foreignState is what the agent says to an address that is not of its making.
+const foreignState = "foreign_state"
+
+// isState reports whether a state is that of the attempt that is shown, or of
+// the one before. Who has it, has seen the display.
+func (s *site) isState(state string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	random, _, _ := strings.Cut(state, ".")
+	for _, offer := range []string{s.offer, s.before} {
+		if len(offer) == lwa.StateLength && subtle.ConstantTimeCompare([]byte(random), []byte(offer)) == 1 {
+			return true
+		}
 	}
-	return p
+	return false
 }
 
 // pasted takes what a person pasted into the page. Into one that is out of date
@@ -225,7 +246,7 @@ func (s *site) pasted(w http.ResponseWriter, r *http.Request, isOld bool) {
 	case problem == nil, problem.Code == "linked" && !isOld:
 		http.Redirect(w, r, "/"+s.currentToken(), http.StatusSeeOther)
 	case isOld:
-		s.outdated(w, discreet(*problem))
+		s.outdated(w, *problem)
 	default:
 		s.write(w, http.StatusBadRequest, s.page(handedIn{text, *problem}))
 	}

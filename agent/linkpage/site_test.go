@@ -96,7 +96,7 @@ func TestStrangersCannotHandInACode(t *testing.T) {
 		"a whole address within an address": root + "/?code=" + url.QueryEscape("http://x/?"+code+"&state=AAAAAAAAAAAAAAAAAAAAAA"),
 	} {
 		a := h.get(target)
-		h.page.site.tries = tries{} // it is not the limit that is tried here
+		h.machine++ // it is not the limit that is tried here
 		if a.status != 400 || strings.Contains(target, page) != strings.Contains(a.body, st.SerialNumber) {
 			t.Errorf("%s: %d %s; want 400, and of the device only what its display shows", why, a.status, a.body)
 		}
@@ -156,7 +156,7 @@ func TestPageOfTheAttemptBeforeSaysWhatToDo(t *testing.T) {
 	if strings.Contains(a.body, second.SerialNumber) || strings.Contains(a.body, "<script>") || strings.Contains(a.body, h.page.site.currentToken()) {
 		t.Errorf("it tells of the device, or will ask for its state for ever:\n%s", a.body)
 	}
-	h.want(h.paste(old, "ANabcdefghijklmnopqr"), 410, "a code without a state", "which device it is for")
+	h.want(h.paste(old, "ANabcdefghijklmnopqr"), 410, "a code without a state", "from another QR code")
 	h.want(h.paste(old, strings.Repeat("x", 1<<20)), 410, "1 MiB", "out of date")
 	h.want(h.get(address(second)), 200, "the page of now", "Amazon did not accept the code", "Sign in again")
 	// The person pasted a moment too late.
@@ -227,7 +227,8 @@ func TestOtherNamesThanOursAreRefused(t *testing.T) {
 
 func TestWrongAddressesAreLimited(t *testing.T) {
 	h := open(t, options{})
-	page := address(h.offered())
+	st := h.offered()
+	page := address(st)
 	root := strings.TrimSuffix(page, mustParse(t, page).Path)
 	for range 4 {
 		for _, icon := range []string{"/favicon.ico", "/apple-touch-icon.png", "/apple-touch-icon-120x120-precomposed.png"} {
@@ -248,25 +249,38 @@ func TestWrongAddressesAreLimited(t *testing.T) {
 	if a.header.Get("Retry-After") != "60" {
 		t.Error("nobody says when to come again")
 	}
-	h.page.site.tries = tries{}
-	h.want(h.get(page), 200, "a minute later")
+	h.want(h.get(page+"?code=1"), 429, "the right one with a code, which would tell a guesser that it is right")
+	h.want(h.get(page+"?code=ANabcdefghijklmnopqr&state=AAAAAAAAAAAAAAAAAAAAAA"), 429, "the same with a state")
+	h.machine = 1
+	h.want(h.get(page), 200, "another machine, which has tried nothing")
+	for h.machine = 2; h.machine < 2+triesOfAll/triesOfOne; h.machine++ {
+		for range triesOfOne {
+			h.get(root + "/2222")
+		}
+	}
+	h.want(h.get(page), 429, "a machine that comes when all have tried too often")
+	h.machine = 1
+	h.want(h.get(page), 200, "the machine that showed the right one before")
+	h.machine = 99
+	h.want(h.get(strings.Replace(h.signIn(st.AuthorizeURL), "localhost", "127.0.0.1", 1)), 303, "the redirect on this device, which neighbours cannot shut out")
+	h.linked()
 }
 
 func TestTriesOfAllAreLimitedToo(t *testing.T) {
-	var tr tries
+	tr := newTries()
 	now := time.Now()
 	for i := range triesOfAll {
 		who := hostOf("10.0.0." + string(rune('0'+i%10)) + ":1")
-		if i < 10 && !tr.allowed(who, now) {
+		if i < 10 && !tr.allowed(who, "7K2Q", now) {
 			t.Fatalf("try %d is refused", i)
 		}
 		tr.wrong(who)
 	}
 	stranger := hostOf("192.168.1.9:1")
-	if tr.allowed(stranger, now.Add(triesSpan-1)) {
+	if tr.allowed(stranger, "7K2Q", now.Add(triesSpan-1)) {
 		t.Error("a guesser with many addresses is not limited")
 	}
-	if !tr.allowed(stranger, now.Add(triesSpan)) {
+	if !tr.allowed(stranger, "7K2Q", now.Add(triesSpan)) {
 		t.Error("the person with the phone is never let in again")
 	}
 }

@@ -30,29 +30,42 @@ func newToken() string {
 	return string(b)
 }
 
-// tries counts wrong addresses.
+// tries counts wrong addresses at one listener.
 type tries struct {
 	mu    sync.Mutex
 	since time.Time
 	all   int
-	of    map[netip.Addr]int // at most triesOfAll
+	of    map[netip.Addr]int    // at most triesOfAll
+	in    map[netip.Addr]string // who showed which token: they are not shut out for the tries of others
 }
 
+func newTries() *tries { return &tries{of: map[netip.Addr]int{}, in: map[netip.Addr]string{}} }
+
 // allowed reports whether somebody may try an address now.
-func (t *tries) allowed(who netip.Addr, now time.Time) bool {
+func (t *tries) allowed(who netip.Addr, token string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Sub(t.since) >= triesSpan {
-		t.since, t.all, t.of = now, 0, map[netip.Addr]int{}
+		t.since, t.all = now, 0
+		clear(t.of)
 	}
-	return t.all < triesOfAll && t.of[who] < triesOfOne
+	return t.in[who] == token || t.all < triesOfAll && t.of[who] < triesOfOne
 }
 
+// wrong counts a wrong address.
 func (t *tries) wrong(who netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all++
-	if t.of != nil {
-		t.of[who]++
+	t.of[who]++
+}
+
+// right notes that somebody showed the token.
+func (t *tries) right(who netip.Addr, token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.in) >= maxConnections {
+		clear(t.in)
 	}
+	t.in[who] = token
 }
