@@ -93,7 +93,7 @@ func TestAddressesAreWrittenAsBrowsersTakeThem(t *testing.T) {
 }
 
 func TestAddressThatIsListenedOnIsTheOneThatIsShown(t *testing.T) {
-	for listen, want := range map[string]string{"192.168.7.7:9744": "192.168.7.7", "radio.example:9744": "radio.example"} {
+	for listen, want := range map[string]string{"192.168.7.7:9744": "192.168.7.7", "[fd00::7]:9744": "fd00::7"} {
 		d := newLANDoor(Config{Listen: listen}, nil)
 		if got := d.reachedAs(); got != want || !d.mayBeCalled(got) {
 			t.Errorf("listening on %s, reached as %q (may be called so: %t), want %q", listen, got, d.mayBeCalled(got), want)

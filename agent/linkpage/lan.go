@@ -14,7 +14,7 @@ import (
 // lanDoor is where the local network comes in.
 type lanDoor struct {
 	cfg      Config
-	asked    string // host to listen on, by name or number; "" for every address
+	asked    string // address to listen on; "" for all of them
 	site     *site
 	trouble  agent.Problem // why it is not open
 	server   *http.Server  // nil while it is not
@@ -35,25 +35,33 @@ func newLANDoor(cfg Config, s *site) *lanDoor {
 // look opens the door if it is not open, and follows a change of address.
 func (d *lanDoor) look() {
 	if d.server == nil {
-		d.trouble = agent.Problem{}
 		if err := d.open(); err != nil {
-			d.trouble = agent.Problem{Code: "link_page", Message: "the link page cannot be opened: " + err.Error(), Hint: cureOfListen(err, "listen under [link_page]")}
+			d.trouble = *err
 			return
 		}
 	}
-	d.host = d.reachedAs()
+	d.trouble = agent.Problem{}
+	if d.host = d.reachedAs(); d.host == "" {
+		d.trouble = trouble("the link page waits for a network", "connect this device to the network that the phone is in")
+	}
 }
 
-func (d *lanDoor) open() error {
+func trouble(message, hint string) agent.Problem {
+	return agent.Problem{Code: "link_page", Message: message, Hint: hint}
+}
+
+func (d *lanDoor) open() *agent.Problem {
 	if d.cfg.CertFile != "" {
 		d.cert = &fileCertificate{certFile: d.cfg.CertFile, keyFile: d.cfg.KeyFile}
 		if _, err := d.cert.get(nil); err != nil {
-			return err
+			p := trouble("the link page has no certificate: "+err.Error(), "correct cert_file and key_file under [link_page]; it is tried again by itself")
+			return &p
 		}
 	}
 	l, err := listen(d.cfg.Listen)
 	if err != nil {
-		return err
+		p := trouble("the link page cannot be opened: "+err.Error(), cureOfListen(err, "listen under [link_page]"))
+		return &p
 	}
 	_, d.port, _ = net.SplitHostPort(l.Addr().String())
 	d.server = newServer(d.site.handler(entrance{tries: newTries(), mayBeCalled: d.mayBeCalled}))
@@ -99,7 +107,7 @@ func (d *lanDoor) mayBeCalled(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
-	return isLocalName(host) || lwa.IsLoopback(host) || host != "" && strings.EqualFold(host, d.asked) || d.cert.covers(host)
+	return isLocalName(host) || lwa.IsLoopback(host) || d.cert.covers(host)
 }
 
 func (d *lanDoor) close() {

@@ -120,6 +120,10 @@ func (p *Page) keep(wanted bool) {
 	if p.loopback == nil && p.site.needsRedirect() {
 		p.loopback = newLoopbackDoor(p.cfg, p.site) // nil where the redirect goes elsewhere
 	}
+	if p.loopback != nil && p.site.offersPair() { // the method was changed
+		p.loopback.close()
+		p.loopback = nil
+	}
 	if p.loopback != nil {
 		p.loopback.look()
 	}

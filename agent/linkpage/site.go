@@ -91,6 +91,13 @@ func (s *site) needsRedirect() bool {
 	return s.status.AuthorizeURL != ""
 }
 
+// offersPair reports whether linking is by a code pair, which has no redirect.
+func (s *site) offersPair() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status.UserCode != ""
+}
+
 func (s *site) currentToken() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -130,8 +130,10 @@ func TestPageOnTheWebSendsTheBrowserHere(t *testing.T) {
 	h.linked()
 	h.want(h.get(page+"?"+back.RawQuery), 303, "the back button")
 	a = h.get("http://" + mustParse(t, page).Host + "/2222?" + back.RawQuery)
-	h.want(a, 400, "the same without having seen the display", "This device is linked already.")
-	if strings.Contains(a.body, "Ada") {
+	h.want(a, 303, "the same by an old address: the state shows that they saw the display")
+	a = h.get("http://" + mustParse(t, page).Host + "/?code=x&state=y")
+	h.want(a, 400, "a stranger in the minute after linking", "did not link the device")
+	if strings.Contains(a.body, "Ada") || strings.Contains(a.body, "linked already") {
 		t.Errorf("a stranger is told whose account it is:\n%s", a.body)
 	}
 }

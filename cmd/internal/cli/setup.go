@@ -94,7 +94,7 @@ func (s *setup) run(ctx context.Context) error {
 	if err := s.look(); err != nil {
 		return err
 	}
-	if err := s.checkFlags(); err != nil {
+	if err := s.checkFlags(ctx); err != nil {
 		return &exitError{exitUsage, err}
 	}
 	if err := s.ask(ctx); err != nil {
@@ -127,6 +127,8 @@ func (s *setup) look() error {
 		return nil
 	case err == nil && !info.Mode().IsRegular():
 		return fmt.Errorf("%s is no regular file; move it away", s.path)
+	case err == nil && info.Size() > config.MaxSize:
+		return fmt.Errorf("%s is larger than 64 KiB, so it is no configuration; move it away", s.path)
 	case err == nil:
 		s.before, err = os.ReadFile(s.path)
 	}

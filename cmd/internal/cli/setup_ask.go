@@ -50,7 +50,7 @@ func (s *setup) askReplace(ctx context.Context) error {
 	s.say("Its other settings stay, and a copy of it as %s.", oldName(s.path))
 	replace, err := s.agreed(ctx, "Replace it? [y/N] ", "n")
 	if err == nil && !replace {
-		s.say("nothing was changed; to link with it: lwa-agent link")
+		s.say("nothing was changed; to link with it: lwa-agent %slink", s.configFlag())
 		return errQuiet
 	}
 	return err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,7 @@ import (
 )
 
 // checkFlags reports the first fault in a flag, before anything is asked.
-func (s *setup) checkFlags() error {
+func (s *setup) checkFlags(ctx context.Context) error {
 	for _, f := range []struct{ flag, path string }{
 		{"client-id", "client_id"}, {"redirect-uri", "redirect_uri"}, {"product-id", "device.product_id"}, {"region", "region"},
 	} {
@@ -25,7 +26,7 @@ func (s *setup) checkFlags() error {
 		}
 	}
 	if s.given("client-secret-file") && (s.flag("client-secret-file") != "-" || !s.terminal) {
-		text, err := s.secretOfFile(s.flag("client-secret-file"))
+		text, err := s.secretOfFile(ctx, s.flag("client-secret-file"))
 		if err == nil {
 			err = refusesSecret(text)
 		}
@@ -62,18 +63,34 @@ func (s *setup) faultBefore(more ...config.Setting) error {
 	return err
 }
 
-func (s *setup) secretOfFile(path string) (string, error) {
-	in := s.In
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		in = f
+// secretOfFile reads a file, or standard input, without being held by one that
+// nobody writes to.
+func (s *setup) secretOfFile(ctx context.Context, path string) (string, error) {
+	type result struct {
+		text []byte
+		err  error
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxCode+1))
-	return unwrapped(strings.TrimPrefix(string(text), "\ufeff")), err
+	done := make(chan result, 1)
+	go func() {
+		in := s.In
+		if path != "-" {
+			f, err := os.Open(path)
+			if err != nil {
+				done <- result{err: err}
+				return
+			}
+			defer f.Close()
+			in = f
+		}
+		text, err := io.ReadAll(io.LimitReader(in, maxCode+1))
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return unwrapped(strings.TrimPrefix(string(r.text), "\ufeff")), r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // refusesSecret does so as the configuration does, and knows what else is in reach.

@@ -269,7 +269,7 @@ func TestSetupThatIsNotToReplaceChangesNothing(t *testing.T) {
 	before := f.read("config.toml")
 	p := f.setUp()
 	p.asked("Replace it? [y/N] ", "")
-	p.ends(1, "nothing was changed; to link with it: lwa-agent link")
+	p.ends(1, "nothing was changed; to link with it: lwa-agent --config ")
 	f.untouched(before, "N")
 	f.run("", "setup", "--tab", "1", "--client-id", otherID).expect(t, "a script did not say so", 2, "",
 		"lwa-agent: --yes is missing, and there is no terminal to ask at; see: lwa-agent setup --help\n")

@@ -65,6 +65,9 @@ func (s *setup) write() error {
 			continue
 		}
 		if err := f.place(); err != nil {
+			if f == file && secret != nil {
+				err = fmt.Errorf("%w; %s was replaced, the configuration was not", err, secret.path)
+			}
 			return err
 		}
 		s.say("written: %s", f.path)

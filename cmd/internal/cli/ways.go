@@ -29,6 +29,9 @@ func ways(st agent.Status, env func(string) string) [][2]string {
 	case st.AuthorizeURL == "":
 		return nil
 	}
+	if st.ComesBack {
+		add("way", "a phone or computer in this network: open the first address; you are brought back to the device")
+	}
 	if st.LinkPage != "" {
 		add("way", "a phone or computer in this network: open %s, which says how to go on", st.LinkPage)
 	}
@@ -42,10 +45,15 @@ func ways(st agent.Status, env func(string) string) [][2]string {
 	}
 	add("way", "any browser: bring the address that it ends at to lwa-agent link, lwa-agent code%s", orInbox(st))
 	add("register", "%s as an Allowed Return URL (at Amazon: tab \"Web settings\")", st.RedirectURI)
-	if st.LinkPage == "" {
+	if !hasLinkPage(st) {
 		add("phone", "none of these ends on a phone; to have that, %s", forAPhone)
 	}
 	return all
+}
+
+// hasLinkPage reports whether the link page is turned on, if not open.
+func hasLinkPage(st agent.Status) bool {
+	return st.LinkPage != "" || st.LastError != nil && st.LastError.Code == "link_page"
 }
 
 func orInbox(st agent.Status) string {
@@ -89,9 +97,9 @@ func otherWays(st agent.Status, env func(string) string) []display.Screen {
 		}
 		all = append(all, s)
 	}
-	if st.LinkPage == "" {
+	if !hasLinkPage(st) {
 		all = append(all, display.Screen{Kind: display.Working, Lines: more("To end it on a phone, " + forAPhone + ".")})
-	} else {
+	} else if st.LinkPage != "" {
 		all = append(all, display.Screen{
 			Kind: display.Working, Open: "Or open this, and paste the address that the browser ends at:", Address: st.AuthorizeURL,
 		})

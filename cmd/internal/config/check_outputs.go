@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,14 +12,23 @@ import (
 	"strings"
 
 	"lwa-agent/agent"
+	"lwa-agent/lwa"
 )
 
 func (r *reader) linkPage() LinkPage {
 	p := LinkPage{Listen: r.text("link_page.listen"), CertFile: r.text("link_page.cert_file"), KeyFile: r.text("link_page.key_file")}
 	if p.Listen != "" {
 		host, port, err := net.SplitHostPort(p.Listen)
-		if number, notNumber := strconv.ParseUint(port, 10, 16); err != nil || notNumber != nil || number == 0 || strings.ContainsAny(host, " /") {
+		number, notNumber := strconv.ParseUint(port, 10, 16)
+		address, notAddress := netip.ParseAddr(host)
+		switch {
+		case err != nil || notNumber != nil || number == 0:
 			r.fault("link_page.listen", fmt.Sprintf("link_page.listen %q is no address to listen on", p.Listen), `write a colon and a port, as in listen = ":9744"`)
+		case host != "" && (notAddress != nil || address.Zone() != ""):
+			r.fault("link_page.listen", fmt.Sprintf("link_page.listen %q names a host", p.Listen), `write the port alone, as in listen = ":9744", or an IP address of this device before it`)
+		}
+		if u, err := url.Parse(r.text("redirect_uri")); err == nil && lwa.IsLoopback(u.Hostname()) && u.Port() == port && (host == "" || address.IsLoopback()) {
+			r.fault("link_page.listen", "link_page.listen and redirect_uri have the same port", `take another for the page, as in listen = ":9744"`)
 		}
 	}
 	for key, file := range map[string]string{"cert_file": p.CertFile, "key_file": p.KeyFile} {

@@ -25,14 +25,15 @@ const DefaultPath = "/etc/lwa-agent/config.toml"
 // DefaultRedirect is the redirect URI, unless the configuration says otherwise.
 const DefaultRedirect = "https://localhost:9745/authresponse"
 
+// MaxSize bounds a configuration file, and one of a client secret, in bytes.
+const MaxSize = 64 << 10
+
 const (
 	defaultRuntimeDir = "/run/lwa-agent"
 	defaultStateDir   = "/var/lib/lwa-agent"
 	defaultInbox      = "/var/spool/lwa-agent/"
 	defaultSpread     = 30 * time.Second
 	defaultTokenMode  = 0o640
-
-	maxSize = 64 << 10 // bytes of a configuration file, and of a client secret's
 )
 
 // Config is a whole and valid configuration: every default is filled in.
@@ -174,7 +175,7 @@ func runtimeDir(text []byte) string {
 	return defaultRuntimeDir
 }
 
-// readRegular reads a file of at most maxSize bytes. Anything but a regular
+// readRegular reads a file of at most MaxSize bytes. Anything but a regular
 // file is refused before it is opened: a FIFO would be waited for, for ever.
 func readRegular(path string) ([]byte, error) {
 	st, err := os.Stat(path)
@@ -184,7 +185,7 @@ func readRegular(path string) ([]byte, error) {
 	if !st.Mode().IsRegular() {
 		return nil, errNotRegular
 	}
-	if st.Size() > maxSize {
+	if st.Size() > MaxSize {
 		return nil, errTooLarge
 	}
 	return os.ReadFile(path)

@@ -63,6 +63,8 @@ func TestEveryMistakeHasItsLineAndItsCure(t *testing.T) {
 		{"a mode with setuid", "[[token_file]]\npath = \"/t\"\nmode = \"4755\"", `c.toml:4: mode "4755" is no file mode; write three octal digits after a 0, as in "0640"`},
 		{"a link page without a port", "[link_page]\nlisten = \"192.168.1.20\"", `c.toml:3: link_page.listen "192.168.1.20" is no address to listen on; write a colon and a port, as in listen = ":9744"`},
 		{"a link page at no port", "[link_page]\nlisten = \":http\"", `c.toml:3: link_page.listen ":http" is no address to listen on; write a colon and a port, as in listen = ":9744"`},
+		{"a link page at a name", "[link_page]\nlisten = \"radio.lan:9744\"", `c.toml:3: link_page.listen "radio.lan:9744" names a host; write the port alone, as in listen = ":9744", or an IP address of this device before it`},
+		{"a link page where the redirect arrives", "redirect_uri = \"https://localhost:9744/x\"\n[link_page]\nlisten = \":9744\"", `c.toml:4: link_page.listen and redirect_uri have the same port; take another for the page, as in listen = ":9744"`},
 		{"a certificate without its key", "[link_page]\ncert_file = \"/c.pem\"", `c.toml:2: link_page.key_file is missing, which the other file needs; write both, or none for plain http`},
 		{"a certificate that is not absolute", "[link_page]\ncert_file = \"c.pem\"\nkey_file = \"/k.pem\"", `c.toml:3: link_page.cert_file "c.pem" is not absolute; write the whole path, from the first /`},
 
