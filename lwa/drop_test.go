@@ -214,8 +214,8 @@ func FuzzParseDrop(f *testing.F) {
 			return
 		}
 		code := d.Code.Reveal()
-		if len(code) < 10 || len(code) > 2048 || !isVisible(code) {
-			t.Fatalf("took a code of %d characters, want 10 to 2048 visible ones: %q", len(code), code)
+		if len(code) > MaxDrop || !isVisible(code) {
+			t.Fatalf("took a code of %d characters, want visible ones: %q", len(code), code)
 		}
 		want := Drop{Code: d.Code, State: someState}
 		object, _ := json.Marshal(map[string]string{"code": code, "state": someState})
