@@ -245,7 +245,7 @@ func TestPagesAreReadable(t *testing.T) {
 
 func readable(t *testing.T, isPhone bool) {
 	s := newSite(open(t, options{change: func(cfg *Config) { cfg.Listen = "" }}).agent)
-	server := httptest.NewServer(s.handler(entrance{mayBeCalled: (&lanDoor{}).mayBeCalled}))
+	server := httptest.NewServer(s.handler(entrance{tries: newTries(), mayBeCalled: (&lanDoor{}).mayBeCalled}))
 	t.Cleanup(server.Close)
 	start := webdriver.Laptop
 	if isPhone {
@@ -307,11 +307,12 @@ func readable(t *testing.T, isPhone bool) {
 	at("/" + s.old)
 	look("out-of-date", "This page is out of date")
 	b.Open("http://evil.example/" + s.currentToken())
-	look("foreign-name", "This device has another name")
+	look("foreign-name", "This page is not reached by that name")
 	at("/?code=ANabcdefghijklmnopqr&state=AAAAAAAAAAAAAAAAAAAAAA")
 	look("foreign-state", "This did not link the device")
 	at("/2222")
 	look("wrong-address", "There is nothing at this address")
+	s.show(offer) // whose token this browser has not shown
 	for range triesOfOne {
 		at("/2222")
 	}
