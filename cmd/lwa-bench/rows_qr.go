@@ -221,16 +221,20 @@ func (s *screen) stood(wanted string, size pty.Winsize) (time.Time, error) {
 }
 
 // holds returns nil if the QR code in a picture is wanted. It is looked at from
-// several distances, as people do: at any one of them the decoder misses one
-// good code in a hundred.
+// several distances and by day and night, as people do: at any one of them the
+// decoder misses one good code in a hundred, and often at the next one too.
 func holds(picture, wanted string, size pty.Winsize) error {
 	cells, err := displaytest.Replay([]byte(picture), int(size.Cols), int(size.Rows))
 	if err != nil {
 		return err
 	}
-	for _, pixels := range []int{2, 3, 4} {
+	for look := range 12 {
+		theme, pixels := displaytest.Dark(), 2+look/2
+		if look%2 == 1 {
+			theme = displaytest.Light()
+		}
 		var text string
-		if text, err = displaytest.DecodeQR(cells.Image(displaytest.Dark(), pixels)); err != nil {
+		if text, err = displaytest.DecodeQR(cells.Image(theme, pixels)); err != nil {
 			continue
 		}
 		if text != wanted {
