@@ -22,7 +22,7 @@ import (
 
 // served is an agent with real sockets and a simulated Amazon.
 type served struct {
-	t     *testing.T
+	t     testing.TB
 	sim   *lwatest.Sim
 	cfg   Config
 	agent *Agent
@@ -31,7 +31,7 @@ type served struct {
 }
 
 // serveAgent starts an agent that is not linked; with the test it ends.
-func serveAgent(t *testing.T, change func(cfg *Config)) *served {
+func serveAgent(t testing.TB, change func(cfg *Config)) *served {
 	t.Helper()
 	// A socket's path has at most 107 bytes, and a test's directory many of them.
 	dir, err := os.MkdirTemp("", "lwa-agent")
