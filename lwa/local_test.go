@@ -1,6 +1,10 @@
 package lwa
 
-import "testing"
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
 
 func TestOnlyMachinesOfALocalNetworkAreLocal(t *testing.T) {
 	for host, want := range map[string]bool{
@@ -28,4 +32,33 @@ func TestStateIsOursWhereverThePageWas(t *testing.T) {
 			t.Errorf("%q: %t, want %t: only the random part counts", state, !want, want)
 		}
 	}
+}
+
+// FuzzState: whatever address stands behind the random part, a state is ours by
+// that part alone, and comes back out of every form of a redirect.
+func FuzzState(f *testing.F) {
+	a := NewAttempt("https://radio.example/link/")
+	f.Add("HTTP://192.168.1.20:9744/7K2Q", a.State+".192.168.1.20:9744/7k2q")
+	f.Add("HTTPS://RADIO.LOCAL:9744/7K2Q", "AAAAAAAAAAAAAAAAAAAAAA."+a.State)
+	f.Add("", ".")
+	f.Fuzz(func(t *testing.T, page, state string) {
+		random, _, _ := strings.Cut(state, ".")
+		if a.Matches(state) != (random == a.State) {
+			t.Fatalf("%q matches: %t", state, a.Matches(state))
+		}
+		if !isVisible(page) {
+			return // the page's address is the agent's own
+		}
+		sent := a.Toward(page).State
+		if !a.Matches(sent) {
+			t.Fatalf("our own state %q is not ours", sent)
+		}
+		drop, err := ParseDrop([]byte("https://radio.example/link/?code=ANabcdefghijklmnopqr&state=" + url.QueryEscape(sent) + "\n"))
+		if err == nil && drop.State != sent {
+			t.Fatalf("sent the state %q, got back %q", sent, drop.State)
+		}
+		if err != nil && len(url.QueryEscape(sent)) < MaxDrop-100 {
+			t.Fatalf("the state %q does not come back: %v", sent, err)
+		}
+	})
 }

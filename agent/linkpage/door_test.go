@@ -248,7 +248,7 @@ func TestStrangersCannotKeepThePersonOut(t *testing.T) {
 	page := address(h.offered())
 	target := mustParse(t, page).Host
 	before := heap()
-	for range 2000 { // says nothing, and stays
+	for range 10_000 { // says nothing, and stays
 		c, err := net.Dial("tcp", target)
 		must(t, err)
 		defer c.Close()
@@ -259,8 +259,14 @@ func TestStrangersCannotKeepThePersonOut(t *testing.T) {
 		defer c.Close()
 		_, _ = c.Write([]byte("GET / HTTP/1.1\r\nHost: "))
 	}
+	for range 20 { // has a body that never ends
+		c, err := net.Dial("tcp", target)
+		must(t, err)
+		defer c.Close()
+		_, _ = c.Write([]byte("POST " + mustParse(t, page).Path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9000\r\n\r\naddress="))
+	}
 	if grown := int64(heap()) - int64(before); grown > 16<<20 {
-		t.Errorf("2,020 connections take %d MiB", grown>>20)
+		t.Errorf("10,040 connections take %d MiB", grown>>20)
 	}
 	phone := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}} // another machine
@@ -274,6 +280,14 @@ func TestStrangersCannotKeepThePersonOut(t *testing.T) {
 	defer resp.Body.Close()
 	if resp.StatusCode != 200 || time.Since(began) > 3*time.Second {
 		t.Errorf("the person's phone: %s after %v", resp.Status, time.Since(began))
+	}
+	began = time.Now()
+	if p := h.agent.HandIn(t.Context(), h.signIn(h.page.site.currentStatus().AuthorizeURL), false); p != nil {
+		t.Fatalf("%+v", p)
+	}
+	h.linked()
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("linking took %v meanwhile: strangers hold the core up", took)
 	}
 }
 
