@@ -191,6 +191,8 @@ func (l *session) printOffer(ctx context.Context, updates <-chan socket.Update) 
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return ctx.Err()
+		case err != nil && l.last.LastError != nil:
+			return errors.New(problemText(l.last.LastError))
 		case err != nil:
 			return errors.New("a new link is being prepared; see: lwa-agent status")
 		case u.Err != nil:
@@ -199,6 +201,7 @@ func (l *session) printOffer(ctx context.Context, updates <-chan socket.Update) 
 			l.offer(u.Status, 1)
 			return nil
 		}
+		l.last = u.Status
 	}
 }
 
