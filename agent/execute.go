@@ -67,6 +67,7 @@ const storeHint = "free space on the disk or make it writable; it is tried again
 // save puts a record on the disk. Without a serial number only a link is saved:
 // an offer made without it would make a second device of this one.
 func (a *Agent) save(e save) event {
+	a.readOnly = false // the outcome tells more
 	err := a.keepSerial()
 	if holdsLink := !e.record.Link.isZero() || !e.record.Candidate.isZero(); err != nil && holdsLink {
 		a.cfg.Log.Warn("no serial number", "error", err)

@@ -250,3 +250,25 @@ func TestDamagedSerialNumberIsKeptBeside(t *testing.T) {
 		}
 	}
 }
+
+func TestStateDirectoryThatIsMendedIsNoProblemAnyMore(t *testing.T) {
+	s := serveAgent(t, nil)
+	s.link()
+	s.stop()
+	a, err := newAgent(s.cfg)
+	must(t, err)
+	a.readOnly = true // as root may write everywhere, it cannot be found out here
+	a.m.raise(sourceStore, "store", "the state directory cannot be written", storeHint)
+	must(t, a.tick())
+	if p := a.m.problems[sourceStore]; p.Code != "" || a.readOnly {
+		t.Errorf("%+v stays, and a linked device saves nothing that would end it", p)
+	}
+	a.readOnly = false
+	a.m.raise(sourceStore, "store", "no space left on device", storeHint)
+	must(t, a.tick())
+	if a.m.problems[sourceStore].Code == "" {
+		t.Error("a save that failed is mended by nothing but a save")
+	}
+	must(t, a.end())
+	s.start()
+}

@@ -16,7 +16,7 @@ type lanDoor struct {
 	cfg      Config
 	asked    string // address to listen on; "" for all of them
 	site     *site
-	trouble  agent.Problem // why it is not open
+	trouble  agent.Problem // why nobody can come in; zero if they can
 	server   *http.Server  // nil while it is not
 	listener net.Listener
 	port     string
