@@ -100,8 +100,24 @@ func missing(t *testing.T, what string) {
 }
 
 // startDriver runs chromedriver on a free port until the test ends, and returns
-// its address.
+// its address. It tries again where the driver ends at once: with --port=0 it
+// takes a free port of IPv4, and gives up when somebody has the same one of IPv6.
 func startDriver(t *testing.T, path string) string {
+	t.Helper()
+	var said string
+	for range 5 {
+		var address string
+		if address, said = tryDriver(t, path); address != "" {
+			return address
+		}
+	}
+	t.Fatal("chromedriver was never ready; the last time it said:\n" + said)
+	return ""
+}
+
+// tryDriver starts chromedriver once. Without an address it returns what the
+// driver said instead.
+func tryDriver(t *testing.T, path string) (address, said string) {
 	t.Helper()
 	// t.Context ends before the clean-up that lets the driver close its browser.
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), path, "--port=0")
@@ -109,34 +125,39 @@ func startDriver(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd.Stderr = cmd.Stdout
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	port := make(chan string, 1)
-	read := make(chan struct{})
+	ended := make(chan string, 1)
 	go func() {
-		defer close(read)
+		var all strings.Builder
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
+			all.WriteString(lines.Text() + "\n")
 			if _, after, ok := strings.Cut(lines.Text(), "started successfully on port "); ok {
 				port <- strings.TrimSuffix(after, ".")
 			}
 		}
+		ended <- all.String()
+		close(ended)
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		<-read
+		for range ended { // the pipe is read to its end before Wait closes it
+		}
 		_ = cmd.Wait()
 	})
 	select {
 	case p := <-port:
-		return "http://127.0.0.1:" + p
-	case <-read:
-		t.Fatal("chromedriver ended before it was ready")
+		return "http://127.0.0.1:" + p, ""
+	case said := <-ended:
+		return "", said
 	case <-time.After(30 * time.Second):
 		t.Fatal("chromedriver was not ready within 30 s")
 	}
-	return ""
+	return "", ""
 }
 
 // commandError is a command that the driver refused. Its word is one of
