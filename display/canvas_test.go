@@ -1,7 +1,7 @@
 package display_test
 
 import (
-	"fmt"
+	"bytes"
 	"image"
 	"image/color"
 	"image/draw"
@@ -49,44 +49,80 @@ func seen(picture *image.Gray) *image.Gray {
 	return out
 }
 
-func TestPanelsShowCodesThatPhonesRead(t *testing.T) {
+func TestReasonSaysWhatWouldMakeACodeFit(t *testing.T) {
+	panel := newSheet(128, 64)
+	shows, err := display.NewCanvas(panel, display.Traits{Technology: display.OLED, Pitch: 0.17}).Draw(offer(t, 469))
+	want := `text: authorize URL needs 77 modules, 128x64 shows 29: link with a client id of "Other devices and platforms"`
+	if err != nil || shows != want {
+		t.Errorf("status would say %q (%v), want %q", shows, err, want)
+	}
+	shows, err = display.NewCanvas(panel, display.Traits{Technology: display.OLED, Pitch: 0.17}).Draw(linkPage(t))
+	if err != nil || shows != "QR of the link page, version 2-Q" {
+		t.Errorf("status would say %q (%v), want the link page, which comes first", shows, err)
+	}
+	back := linkPage(t)
+	back.Payloads = []display.Payload{back.Payloads[1], back.Payloads[0]}
+	shows, err = display.NewCanvas(panel, display.Traits{Technology: display.OLED, Pitch: 0.17}).Draw(back)
+	if err != nil || shows != "QR of the link page, version 2-Q (authorize URL needs 77 modules, 128x64 shows 29)" {
+		t.Errorf("status would say %q (%v), want why the authorize URL was passed over", shows, err)
+	}
+}
+
+// TestOLEDLightsTheCodeAndNothingElse: lit pixels age, and the quiet zone has to
+// be lit against the black round it.
+func TestOLEDLightsTheCodeAndNothingElse(t *testing.T) {
+	panel := newSheet(128, 64)
+	canvas := display.NewCanvas(panel, display.Traits{Technology: display.OLED, Pitch: 0.17})
+	if _, err := canvas.Draw(pair()); err != nil {
+		t.Fatal(err)
+	}
+	for y := range 64 {
+		if panel.GrayAt(0, y).Y == 0 || panel.GrayAt(2, y).Y == 0 {
+			t.Fatalf("row %d of the quiet zone is not lit", y)
+		}
+	}
+	lit := 0
+	for y := range 64 {
+		for x := 64; x < 128; x++ {
+			lit += int(panel.GrayAt(x, y).Y / 0xff)
+		}
+	}
+	if lit == 0 || lit > 64*64/3 {
+		t.Errorf("%d of %d pixels beside the code are lit, want letters on black", lit, 64*64)
+	}
+	if _, err := canvas.Draw(display.Screen{}); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(panel.Pix, []byte{0xff}) {
+		t.Error("a blank OLED has lit pixels, which burn in")
+	}
+}
+
+// TestEPaperIsLeftAloneByTheMinutes: each picture flickers for seconds.
+func TestEPaperIsLeftAloneByTheMinutes(t *testing.T) {
 	for _, want := range []struct {
-		width, height int
-		screen        display.Screen
-		shows         string
-	}{
-		{128, 32, pair(), "text: code-pair URL needs 37x37 pixels, this display has 128x32"},
-		{128, 64, pair(), "QR of the code-pair URL, version 3-M"},
-		{128, 64, offer(t, 354), "text: authorize URL needs 73x73 pixels, this display has 128x64"},
-		{250, 122, pair(), "QR of the code-pair URL, version 3-M"},
-		{250, 122, offer(t, 469), "QR of the authorize URL, version 15-L"},
-		{122, 250, offer(t, 469), "QR of the authorize URL, version 15-L"},
-		{200, 200, offer(t, 469), "QR of the authorize URL, version 15-L"},
-		{480, 320, offer(t, 469), "QR of the authorize URL, version 15-L"},
-		{480, 320, pair(), "QR of the code-pair URL, version 3-M"},
-		{800, 480, offer(t, 354), "QR of the authorize URL, version 12-L"},
-	} {
-		t.Run(fmt.Sprintf("%s at %dx%d", want.screen.Payloads[0].Name, want.width, want.height), func(t *testing.T) {
-			panel := newSheet(want.width, want.height)
-			shows, err := display.NewCanvas(panel).Draw(want.screen)
-			if err != nil || shows != want.shows {
-				t.Errorf("status would say %q (%v), want %q", shows, err, want.shows)
+		technology display.Technology
+		draws      int
+	}{{display.EPaper, 1}, {display.OLED, 2}, {display.LCD, 2}} {
+		panel := newSheet(250, 122)
+		canvas := display.NewCanvas(panel, display.Traits{Technology: want.technology})
+		s := pair()
+		for _, left := range []string{"9 minutes left.", "8 minutes left."} {
+			s.Left, s.Brief.Left = left, left
+			if _, err := canvas.Draw(s); err != nil {
+				t.Fatal(err)
 			}
-			if !strings.HasPrefix(shows, "QR of the ") {
-				return
-			}
-			got, err := displaytest.DecodeQR(seen(panel.Gray))
-			if err != nil || got != want.screen.Payloads[0].Text {
-				t.Errorf("a phone reads %q (%v), want %q", got, err, want.screen.Payloads[0].Text)
-			}
-		})
+		}
+		if panel.draws != want.draws {
+			t.Errorf("technology %d: drawn %d times while a minute went by, want %d", want.technology, panel.draws, want.draws)
+		}
 	}
 }
 
 func TestPictureIsBlackOnWhite(t *testing.T) {
 	for _, s := range []display.Screen{pair(), offer(t, 469), {Kind: display.Linked, Title: "Linked"}} {
 		panel := newSheet(480, 320)
-		if _, err := display.NewCanvas(panel).Draw(s); err != nil {
+		if _, err := display.NewCanvas(panel, display.Traits{}).Draw(s); err != nil {
 			t.Fatal(err)
 		}
 		dark := 0
@@ -107,7 +143,7 @@ func TestPictureIsBlackOnWhite(t *testing.T) {
 
 func TestPictureStaysUntilTheScreenChanges(t *testing.T) {
 	panel := newSheet(250, 122)
-	canvas := display.NewCanvas(panel)
+	canvas := display.NewCanvas(panel, display.Traits{Technology: display.EPaper})
 	for range 3 {
 		if _, err := canvas.Draw(pair()); err != nil {
 			t.Fatal(err)
@@ -182,7 +218,7 @@ func readPNG(t *testing.T, path string) image.Image {
 // nothing else would help.
 func TestSmallestPanelShowsAddressAndCode(t *testing.T) {
 	panel := newSheet(128, 32)
-	if _, err := display.NewCanvas(panel).Draw(pair()); err != nil {
+	if _, err := display.NewCanvas(panel, display.Traits{}).Draw(pair()); err != nil {
 		t.Fatal(err)
 	}
 	ink := func(top, bottom int) (right int) {

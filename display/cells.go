@@ -35,92 +35,6 @@ const (
 	leastText = 24 // columns, for text to stand beside a QR code
 )
 
-// Colours are the 8 that each terminal has: 30 and 37 on 40 and 47 are equal
-// pairs everywhere, while a bright background is grey on some consoles and
-// stripes the code. They are set explicitly, whatever the theme and NO_COLOR.
-const (
-	reset   = "\x1b[0m"
-	onLight = "\x1b[30;47m"
-)
-
-// codeSize is the number of cells for a code with its quiet zone.
-func (c Cells) codeSize(q qrCode, quiet int) (columns, rows int) {
-	n := q.size() + 2*quiet
-	if c.NoHalfBlock != "" {
-		return 2 * n, n
-	}
-	return n, (n + 1) / 2
-}
-
-// codeRows draws q. Each row ends in a reset, since a terminal may paint the
-// rest of a scrolled line in the current background.
-func (c Cells) codeRows(q qrCode, quiet int) []string {
-	if c.NoHalfBlock != "" {
-		return blankRows(q, quiet)
-	}
-	return halfBlockRows(q, quiet)
-}
-
-// blankRows has two blanks with a background for each module.
-func blankRows(q qrCode, quiet int) []string {
-	var rows []string
-	m, end := q.modules(), q.size()+quiet
-	for y := -quiet; y < end; y++ {
-		var b strings.Builder
-		bg := 0
-		for x := -quiet; x < end; x++ {
-			if want := background(m.dark(x, y)); want != bg {
-				bg = want
-				fmt.Fprintf(&b, "\x1b[%dm", bg)
-			}
-			b.WriteString("  ")
-		}
-		rows = append(rows, b.String()+reset)
-	}
-	return rows
-}
-
-// halfBlockRows has a cell for two modules: of one colour a blank with a
-// background, mixed U+2580 in the upper module's colour on the lower one's. No
-// other glyph is needed; full blocks show gaps between lines in common fonts.
-func halfBlockRows(q qrCode, quiet int) []string {
-	var rows []string
-	m, end := q.modules(), q.size()+quiet
-	for y := -quiet; y < end; y += 2 {
-		var b strings.Builder
-		fg, bg := 0, 0
-		for x := -quiet; x < end; x++ {
-			wantFg, wantBg := background(m.dark(x, y))-10, background(m.dark(x, y+1))
-			if y+1 == end {
-				wantBg = 49 // an odd number of modules: below is not ours
-			}
-			glyph := "▀"
-			if wantFg+10 == wantBg {
-				glyph, wantFg = " ", fg // no ink, so any ink will do
-			}
-			switch {
-			case fg != wantFg && bg != wantBg:
-				fmt.Fprintf(&b, "\x1b[%d;%dm", wantFg, wantBg)
-			case fg != wantFg:
-				fmt.Fprintf(&b, "\x1b[%dm", wantFg)
-			case bg != wantBg:
-				fmt.Fprintf(&b, "\x1b[%dm", wantBg)
-			}
-			fg, bg = wantFg, wantBg
-			b.WriteString(glyph)
-		}
-		rows = append(rows, b.String()+reset)
-	}
-	return rows
-}
-
-func background(dark bool) int {
-	if dark {
-		return 40
-	}
-	return 47
-}
-
 // set writes a line of text. A code for typing is lit, as the QR code is.
 func (c Cells) set(l line) string {
 	if l.style != large {
@@ -153,8 +67,8 @@ func (c Cells) FullScreen(s Screen) (out, shows string) {
 		reason = c.shortage(codes[0], c.leastRows(s, codes[0]))
 	}
 	said := c.said(s, reason)
-	lines, _, ok := arrange(textOf(s, false, said), c.Columns, rows)
-	if !ok {
+	lines, shown := arrange(textOf(s, false, said), c.Columns, rows)
+	if shown < must {
 		lines = c.little(s, said, rows)
 	}
 	var text []string
@@ -172,12 +86,12 @@ func (c Cells) layout(s Screen, q qrCode, quiet, rows int) ([]string, bool) {
 	}
 	blocks := textOf(s, true, "")
 	if room := c.Columns - width - gap; room >= leastText {
-		if text, _, ok := arrange(shortAddress(blocks, room), room, rows); ok {
+		if text, shown := arrange(shortAddress(blocks, room), room, rows); shown >= must {
 			return beside(c.codeRows(q, quiet), text, width, c), true
 		}
 	}
-	text, _, ok := arrange(shortAddress(blocks, c.Columns), c.Columns, rows-height)
-	if !ok {
+	text, shown := arrange(shortAddress(blocks, c.Columns), c.Columns, rows-height)
+	if shown < must {
 		return nil, false
 	}
 	lines := c.codeRows(q, quiet)
@@ -216,7 +130,7 @@ func (c Cells) leastRows(s Screen, q qrCode) int {
 // little is the text for a terminal too small for the address.
 func (c Cells) little(s Screen, reason string, rows int) []line {
 	blocks := elsewhere(s, reason)
-	if lines, _, ok := arrange(blocks, c.Columns, rows); ok {
+	if lines, shown := arrange(blocks, c.Columns, rows); shown >= must {
 		return lines
 	}
 	return clip(blocks, c.Columns, rows)

@@ -40,6 +40,9 @@ func offer(t testing.TB, bytes int) display.Screen {
 		},
 		SmallerCode: `link with a client id of "Other devices and platforms"`,
 		Elsewhere:   "For the address run: lwa-agent status",
+		Brief: display.Brief{
+			Title: "Link to Amazon", Scan: "Scan and sign in", Open: "Open and sign in:", Elsewhere: "Run lwa-agent link",
+		},
 	}
 }
 
@@ -55,6 +58,8 @@ func pair() display.Screen {
 		Address: "amazon.com/us/code",
 		Enter:   "and enter the code",
 		Code:    "BEYHYS",
+		Left:    "9 minutes left.",
+		Brief:   display.Brief{Title: "Link to Amazon", Scan: "Scan or open", Open: "Open:", Left: "9 min"},
 		Lines:   []string{"After you allowed it, it may take up to half a minute."},
 	}
 }

@@ -31,7 +31,7 @@ func OpenPNG(path string) (*Canvas, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is no directory, so %s cannot be written", dir, path)
 	}
-	return NewCanvas(pngFile{path: path, picture: image.NewGray(image.Rect(0, 0, pngWidth, pngHeight))}), nil
+	return NewCanvas(pngFile{path: path, picture: image.NewGray(image.Rect(0, 0, pngWidth, pngHeight))}, Traits{}), nil
 }
 
 // pngFile is a display.Drawer that keeps its picture in a file.

@@ -40,11 +40,22 @@ type Screen struct {
 	Enter   string // says what Code is for
 	Code    string // short, for typing: shown distinctly
 
+	Left string // for how long Code is good; may change every minute, and slow displays leave it out
+
 	Lines []string // more to know, the most important first
+
+	Frame bool // on panels: the outermost pixels are drawn, to show that none is cut off
+
+	Brief Brief // for displays with little room
 
 	SmallerCode string // what would give a smaller QR code; said where none fits
 	Elsewhere   string // where to find Address; said where there is no room even for that
 }
+
+// Brief is the same in fewer letters, for where the whole words do not fit: 18
+// letters in each of 2 rows on the smallest panel. An empty field has no shorter
+// form.
+type Brief struct{ Title, Problem, Scan, Open, Left, Elsewhere string }
 
 // Payload is a text for a QR code. Its name is how a reason calls it, as in
 // "authorize URL needs 81x43 cells".

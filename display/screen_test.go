@@ -9,9 +9,14 @@ func TestScreenThatDiffersInAnyFieldIsDrawn(t *testing.T) {
 	for field := range reflect.TypeFor[Screen]().Fields() {
 		var s Screen
 		value := reflect.ValueOf(&s).Elem().FieldByIndex(field.Index)
-		if value.Kind() == reflect.Slice {
+		switch kind := value.Kind(); {
+		case kind == reflect.Slice:
 			value.Set(reflect.MakeSlice(value.Type(), 1, 1))
-		} else {
+		case kind == reflect.Struct:
+			value.Field(0).SetString("a word")
+		case kind == reflect.Bool:
+			value.SetBool(true)
+		default:
 			value.Set(reflect.ValueOf(1).Convert(value.Type())) // a Kind or, of one letter, a text
 		}
 		if s.Equal(Screen{}) || (Screen{}).Equal(s) {

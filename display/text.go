@@ -1,6 +1,7 @@
 package display
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -21,7 +22,20 @@ type block struct {
 	text  string
 	style style
 	rank  int
+	brief string // the same in fewer letters, where room is short; "": there is none
 }
+
+// Ranks of blocks.
+const (
+	must    = iota
+	address // where a QR code holds it as well
+	left    // for how long
+	problem
+	heading
+	todo
+	enter
+	more // and what follows it: words are shortened before anything above is left out
+)
 
 // line is one row of text, or, for an address, as many as it wraps into.
 type line struct {
@@ -33,39 +47,37 @@ type line struct {
 // textOf is what is written beside, below or, without a code, instead of a QR
 // code. reason says why there is none.
 func textOf(s Screen, withCode bool, reason string) []block {
-	title, problem, todo, enter, more := 0, 3, 4, 5, 6
-	if len(s.Payloads) > 0 {
-		title = 2 // there is something to do, which matters more
+	title, wrong := must, problem
+	if s.Kind == Problem {
+		title, wrong = heading, must
 	}
-	blocks := []block{{s.Title, prose, title}, {s.Problem, prose, problem}}
+	if len(s.Payloads) > 0 {
+		title = heading // there is something to do, which matters more
+	}
+	blocks := []block{{s.Title, prose, title, s.Brief.Title}, {s.Problem, prose, wrong, s.Brief.Problem}}
 	if withCode {
-		blocks = append(blocks, block{s.Scan, prose, todo}, block{s.Address, whole, 1})
+		blocks = append(blocks, block{s.Scan, prose, todo, s.Brief.Scan}, block{s.Address, whole, address, ""})
 	} else {
-		blocks = append(blocks, block{s.Open, prose, todo}, block{s.Address, whole, 0})
+		blocks = append(blocks, block{s.Open, prose, todo, s.Brief.Open}, block{s.Address, whole, must, ""})
 	}
 	if s.Code != "" {
-		blocks = append(blocks, block{s.Enter, prose, enter}, block{s.Code, large, 0})
+		blocks = append(blocks, block{s.Enter, prose, enter, ""}, block{s.Code, large, must, ""})
 	}
+	blocks = append(blocks, block{s.Left, prose, left, s.Brief.Left})
 	for i, l := range s.Lines {
-		blocks = append(blocks, block{l, prose, more + i})
+		blocks = append(blocks, block{l, prose, more + i, ""})
 	}
-	blocks = append(blocks, block{reason, prose, enter})
-	kept := blocks[:0]
-	for _, b := range blocks {
-		if b.text != "" {
-			kept = append(kept, b)
-		}
-	}
-	return kept
+	blocks = append(blocks, block{reason, prose, enter, ""})
+	return slices.DeleteFunc(blocks, func(b block) bool { return b.text == "" })
 }
 
 // elsewhere is the text for a display that has no room even for the address.
 func elsewhere(s Screen, reason string) []block {
-	s.Address, s.Open = "", s.Elsewhere
+	s.Address, s.Open, s.Brief.Open = "", s.Elsewhere, s.Brief.Elsewhere
 	blocks := textOf(s, false, reason)
 	for i, b := range blocks {
 		if b.text == s.Elsewhere || s.Elsewhere == "" {
-			blocks[i].rank = 0
+			blocks[i].rank = must
 			break
 		}
 	}
@@ -85,26 +97,47 @@ func shortAddress(blocks []block, most int) []block {
 }
 
 // arrange sets blocks in columns and rows, with empty rows between them where
-// there is room. all reports that no block had to be left out, ok that those
-// of rank 0 are there.
-func arrange(blocks []block, columns, rows int) (lines []line, all, ok bool) {
-	highest := 0
-	for _, b := range blocks {
-		highest = max(highest, b.rank)
-	}
-	for rank := highest; rank >= 0; rank-- {
+// there is room. It leaves out what ranks above shown; with shown below must,
+// not even that fits.
+func arrange(blocks []block, columns, rows int) (lines []line, shown int) {
+	for rank := highest(blocks); rank >= must; rank-- {
 		for _, spaced := range []bool{true, false} {
 			if lines := set(blocks, rank, columns, spaced); height(lines) <= rows {
-				return lines, rank == highest, true
+				return lines, rank
 			}
 		}
+		if rank >= more {
+			continue
+		}
+		if lines := set(shortened(blocks), rank, columns, false); height(lines) <= rows {
+			return lines, rank
+		}
 	}
-	return nil, false, false
+	return nil, must - 1
+}
+
+// highest is the rank of the least important block.
+func highest(blocks []block) int {
+	rank := must
+	for _, b := range blocks {
+		rank = max(rank, b.rank)
+	}
+	return rank
+}
+
+func shortened(blocks []block) []block {
+	short := slices.Clone(blocks)
+	for i, b := range short {
+		if b.brief != "" {
+			short[i].text = b.brief
+		}
+	}
+	return short
 }
 
 // clip sets blocks and cuts off what does not fit.
 func clip(blocks []block, columns, rows int) []line {
-	lines := set(blocks, 0, columns, false)
+	lines := set(shortened(blocks), must, columns, false)
 	for height(lines) > max(rows, 0) {
 		lines = lines[:len(lines)-1]
 	}
@@ -215,7 +248,8 @@ func clean(text string, ascii bool) string {
 func (s Screen) cleaned(ascii bool) Screen {
 	for _, t := range []*string{
 		&s.Title, &s.Problem, &s.Scan, &s.Open, &s.Address, &s.Enter, &s.Code,
-		&s.SmallerCode, &s.Elsewhere,
+		&s.SmallerCode, &s.Elsewhere, &s.Left,
+		&s.Brief.Title, &s.Brief.Problem, &s.Brief.Scan, &s.Brief.Open, &s.Brief.Left, &s.Brief.Elsewhere,
 	} {
 		*t = clean(*t, ascii)
 	}

@@ -63,7 +63,7 @@ func drawStatuses(
 	}
 	b := newBoard(targets, stderr)
 	var tasks sync.WaitGroup
-	tasks.Go(func() { statuses(ctx, func(st agent.Status) { b.show(screenFor(st, time.Now())) }) })
+	tasks.Go(func() { statuses(ctx, func(st agent.Status) { b.showStatus(st) }) })
 	tasks.Go(func() {
 		for {
 			select {
@@ -164,6 +164,7 @@ type board struct {
 	mu      sync.Mutex
 	reports []agent.Display
 	offered bool // a link was offered once
+	shown   int  // screens so far
 }
 
 func newBoard(targets []*target, stderr io.Writer) *board {
@@ -200,8 +201,27 @@ func (b *board) run(ctx context.Context) {
 	<-ctx.Done()
 }
 
-func (b *board) show(s display.Screen) {
+// showStatus shows st, and again what becomes of it while time goes by.
+func (b *board) showStatus(st agent.Status) {
+	now := time.Now()
+	mine := b.show(screenFor(st, now))
+	if wait := unchangedFor(st, now); wait > 0 {
+		time.AfterFunc(wait, func() {
+			b.mu.Lock()
+			latest := b.shown == mine
+			b.mu.Unlock()
+			if latest {
+				b.showStatus(st)
+			}
+		})
+	}
+}
+
+// show shows s and returns the number of screens so far.
+func (b *board) show(s display.Screen) int {
 	b.mu.Lock()
+	b.shown++
+	mine := b.shown
 	b.offered = b.offered || s.Kind == display.Offer
 	offered := b.offered
 	b.mu.Unlock()
@@ -210,6 +230,7 @@ func (b *board) show(s display.Screen) {
 			p.Show(s)
 		}
 	}
+	return mine
 }
 
 // report notes what a display shows, and tells the log what is wrong with it.

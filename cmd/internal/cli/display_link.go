@@ -45,7 +45,7 @@ func (l *displayLink) follow(ctx context.Context, b *board, stderr io.Writer) {
 				l.askAgain() // a new agent knows of no display
 			}
 			lost, said = time.Time{}, ""
-			b.show(screenFor(u.Status, time.Now()))
+			b.showStatus(u.Status)
 			return true
 		})
 		if ctx.Err() != nil {

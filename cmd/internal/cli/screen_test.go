@@ -66,7 +66,7 @@ func TestWordsOfEachState(t *testing.T) {
 		{
 			name: "a pair that is asked about often", status: pairStatus(), kind: display.Offer,
 			change: func(s *agent.Status) { s.PollSeconds = 5 },
-			said:   []string{"This screen says when it is done."}, never: "minute",
+			said:   []string{"This screen says when it is done."}, never: "up to",
 		},
 		{
 			name: "a pair that is asked about rarely", status: pairStatus(), kind: display.Offer,
@@ -103,7 +103,7 @@ func TestWordsOfEachState(t *testing.T) {
 		{
 			name: "a code handed in", status: authorizeStatus(), kind: display.Working,
 			change: func(s *agent.Status) { s.CodePending, s.LastError = true, &paris },
-			said:   []string{"The code was received, and Amazon is being asked.", "check the network"}, never: "https://",
+			said:   []string{"The code was received", "Amazon is asked as soon as it can be reached.", "check the network"}, never: "https://",
 		},
 		{
 			name: "linking", status: agent.Status{State: agent.Linking, Reason: "signed in; proving the link"},
@@ -184,8 +184,47 @@ func TestSameStatusGivesTheSameScreen(t *testing.T) {
 	st := pairStatus()
 	first := screenFor(st, noon())
 	st.StoreWrites, st.Displays = 9, []agent.Display{{Driver: "png", Shows: "text"}}
-	if again := screenFor(st, noon().Add(time.Minute)); !again.Equal(first) {
+	if again := screenFor(st, noon().Add(59*time.Second)); !again.Equal(first) {
 		t.Errorf("the screen changed from %+v to %+v, and e-paper would flicker, though nothing in it is news", first, again)
+	}
+}
+
+// TestScreenChangesWithTimeAndOnlyThen: a code pair counts its minutes, and a
+// device that is linked says so for one.
+func TestScreenChangesWithTimeAndOnlyThen(t *testing.T) {
+	linked := agent.Status{State: agent.Linked, Account: "Jane Doe", LinkedSince: later(0)}
+	failing := linked
+	failing.LastError = &agent.Problem{Code: "network", Message: "no way", Hint: "wait"}
+	for _, want := range []struct {
+		name   string
+		status agent.Status
+		after  []time.Duration // between changes
+	}{
+		{"a pair of 10 minutes", pairStatus(), slices.Repeat([]time.Duration{time.Minute}, 9)},
+		{"linked", linked, []time.Duration{linkedShown}},
+		{"linked and something wrong", failing, nil},
+		{"an authorize URL", authorizeStatus(), nil},
+	} {
+		now := noon()
+		for i, after := range want.after {
+			if got := unchangedFor(want.status, now); got != after {
+				t.Fatalf("%s: change %d comes after %v, want %v", want.name, i+1, got, after)
+			}
+			before, next := screenFor(want.status, now.Add(after-1)), screenFor(want.status, now.Add(after))
+			if !before.Equal(screenFor(want.status, now)) {
+				t.Errorf("%s: the screen changed earlier than %v", want.name, after)
+			}
+			if before.Equal(next) {
+				t.Errorf("%s: nothing changed after %v", want.name, after)
+			}
+			now = now.Add(after)
+		}
+		if got := unchangedFor(want.status, now); got != 0 {
+			t.Errorf("%s: one more change after %v, want none", want.name, got)
+		}
+	}
+	if s := screenFor(linked, noon().Add(linkedShown)); s.Kind != display.Blank {
+		t.Errorf("a minute after it was linked the display shows %+v: it burns in", s)
 	}
 }
 
