@@ -24,13 +24,6 @@ func NewCanvas(drawer display.Drawer, traits Traits) *Canvas {
 	return &Canvas{drawer: drawer, traits: traits}
 }
 
-// keeper is a drawer whose picture others may write over, as the console does
-// with a framebuffer.
-type keeper interface {
-	// Keep restores the picture where it was changed, and costs little where not.
-	Keep() error
-}
-
 // Draw paints s, unless it is what is to be seen already: e-paper takes seconds
 // and flickers for each picture.
 func (c *Canvas) Draw(s Screen) (string, error) {
@@ -39,12 +32,6 @@ func (c *Canvas) Draw(s Screen) (string, error) {
 	}
 	bounds := c.drawer.Bounds()
 	if c.drawn && bounds.Size() == c.size && s.Equal(c.last) {
-		if k, ok := c.drawer.(keeper); ok {
-			if err := k.Keep(); err != nil {
-				c.drawn = false
-				return "", fmt.Errorf("keeping the picture on %s: %w", c.drawer, err)
-			}
-		}
 		return c.shows, nil
 	}
 	picture, shows := paint(surface{bounds.Dx(), bounds.Dy(), c.traits}, s)
@@ -54,6 +41,19 @@ func (c *Canvas) Draw(s Screen) (string, error) {
 	}
 	c.drawn, c.last, c.size, c.shows = true, s, bounds.Size(), shows
 	return shows, nil
+}
+
+// Keep restores the picture, on a drawer that is a Keeper.
+func (c *Canvas) Keep() error {
+	k, ok := c.drawer.(Keeper)
+	if !ok || !c.drawn {
+		return nil
+	}
+	if err := k.Keep(); err != nil {
+		c.drawn = false
+		return fmt.Errorf("keeping the picture on %s: %w", c.drawer, err)
+	}
+	return nil
 }
 
 // Close leaves an empty picture: e-paper would show the code for years.

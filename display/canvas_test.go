@@ -165,7 +165,7 @@ func TestPictureStaysUntilTheScreenChanges(t *testing.T) {
 func TestPNGIsReplacedAtOnceAndForEverybodyToRead(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "link.png")
-	d, err := display.OpenPNG(path)
+	d, err := display.OpenPNG(path, 0, 0, display.Traits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestPNGIsReplacedAtOnceAndForEverybodyToRead(t *testing.T) {
 }
 
 func TestPNGWithoutDirectorySaysSo(t *testing.T) {
-	_, err := display.OpenPNG(filepath.Join(t.TempDir(), "missing", "link.png"))
+	_, err := display.OpenPNG(filepath.Join(t.TempDir(), "missing", "link.png"), 0, 0, display.Traits{})
 	if err == nil || !strings.Contains(err.Error(), "the directory for ") {
 		t.Errorf("got %v, want an error that names the directory", err)
 	}

@@ -96,6 +96,14 @@ func (p *Painter) Run(ctx context.Context) {
 				continue // a failure is tried again in its time, with the latest screen
 			}
 		case <-again.C:
+			if k, ok := open.(Keeper); ok {
+				if o := p.attempt(ctx, keeping(open, k)); o.err != nil {
+					open, failing = nil, true
+					p.report(o)
+					again.Reset(p.config.Retry)
+					continue
+				}
+			}
 		}
 		if !known {
 			continue
@@ -115,6 +123,13 @@ func (p *Painter) Run(ctx context.Context) {
 	if open != nil {
 		p.report(p.attempt(ctx, func() outcome { return outcome{err: open.Close()} }))
 	}
+}
+
+// Keeper is a Display that others may change behind our back: the console writes
+// over a framebuffer, a panel loses its power and is back without its picture.
+type Keeper interface {
+	// Keep restores what is to be seen.
+	Keep() error
 }
 
 // outcome is what came of a call to a driver.
@@ -139,6 +154,16 @@ func (p *Painter) drawing(d Display, s Screen) func() outcome {
 			return outcome{err: errors.Join(err, d.Close())}
 		}
 		return outcome{display: d, shows: shows}
+	}
+}
+
+// keeping is the call that has d keep what it shows.
+func keeping(d Display, k Keeper) func() outcome {
+	return func() outcome {
+		if err := k.Keep(); err != nil {
+			return outcome{err: errors.Join(err, d.Close())}
+		}
+		return outcome{display: d}
 	}
 }
 

@@ -20,6 +20,8 @@ type panel struct {
 	opened atomic.Int32
 	closed atomic.Int32
 	looked atomic.Int32 // calls of Draw
+	kept   atomic.Int32 // calls of Keep
+	gone   atomic.Bool  // as Keep sees it
 	broken atomic.Bool
 }
 
@@ -49,6 +51,14 @@ func (s *session) Draw(screen display.Screen) (string, error) {
 	}
 	s.last, s.drawn = screen, true
 	return "text: " + screen.Title, nil
+}
+
+func (s *session) Keep() error {
+	s.panel.kept.Add(1)
+	if s.panel.gone.Load() {
+		return errors.New("nobody answers at 0x3c")
+	}
+	return nil
 }
 
 func (s *session) Close() error { s.panel.closed.Add(1); return nil }
@@ -84,6 +94,33 @@ func expect(t *testing.T, reports <-chan report, shows, problem string) {
 	case <-time.After(5 * time.Minute):
 		t.Fatalf("nothing was reported for 5 minutes; want %q, %q", shows, problem)
 	}
+}
+
+// TestPanelIsLookedAfterWhileItShowsTheSame: it loses its power, or the console
+// writes over it, and no new screen comes to tell.
+func TestPanelIsLookedAfterWhileItShowsTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPanel()
+		painter, reports, stop := paint(t, p)
+		painter.Show(display.Screen{Kind: display.Offer, Title: "one"})
+		expect(t, reports, "text: one", "")
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		if got := p.kept.Load(); got != 30 {
+			t.Errorf("looked after %d times in a minute of polls each 2 s, want 30", got)
+		}
+		p.gone.Store(true)
+		expect(t, reports, "", "nobody answers at 0x3c")
+		if p.closed.Load() != 1 {
+			t.Error("the panel that is gone was not closed, so it cannot be opened when it is back")
+		}
+		p.gone.Store(false)
+		expect(t, reports, "text: one", "")
+		if p.opened.Load() != 2 || len(p.drawn) != 2 {
+			t.Errorf("opened %d and drawn %d times, want both twice", p.opened.Load(), len(p.drawn))
+		}
+		stop()
+	})
 }
 
 func TestLatestScreenWinsAndNobodyWaits(t *testing.T) {

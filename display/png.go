@@ -1,6 +1,7 @@
 package display
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
@@ -11,18 +12,19 @@ import (
 	"path/filepath"
 )
 
-// Size in pixels of the picture that OpenPNG writes: that of the common 3.5 inch
-// panels, and large enough for the codes of this program.
+// PNGWidth and PNGHeight are those of the picture that OpenPNG writes unless others are asked for:
+// those of the common 3.5 inch panels, and large enough for the codes of this
+// program.
 const (
-	pngWidth  = 480
-	pngHeight = 320
+	PNGWidth  = 480
+	PNGHeight = 320
 )
 
-// OpenPNG shows screens in the file path, 480x320 pixels and readable by
-// everybody: for a web page, a picture frame, a panel with a driver of its own.
-// Each picture replaces the one before at once, so that nobody reads half of
-// one. Its directory must exist.
-func OpenPNG(path string) (*Canvas, error) {
+// OpenPNG shows screens in the file path, readable by everybody: for a web page, a
+// picture frame, a panel with a driver of its own. Each picture replaces the one
+// before at once, so that nobody reads half of one. Its directory must exist. A
+// width or height of 0 is that of 480x320 pixels.
+func OpenPNG(path string, width, height int, traits Traits) (*Canvas, error) {
 	dir := filepath.Dir(path)
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -31,7 +33,8 @@ func OpenPNG(path string) (*Canvas, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is no directory, so %s cannot be written", dir, path)
 	}
-	return NewCanvas(pngFile{path: path, picture: image.NewGray(image.Rect(0, 0, pngWidth, pngHeight))}, Traits{}), nil
+	size := image.Rect(0, 0, cmp.Or(width, PNGWidth), cmp.Or(height, PNGHeight))
+	return NewCanvas(pngFile{path: path, picture: image.NewGray(size)}, traits), nil
 }
 
 // pngFile is a display.Drawer that keeps its picture in a file.

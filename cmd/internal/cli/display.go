@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,11 +14,11 @@ import (
 	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/config"
 	"lwa-agent/display"
+	"lwa-agent/display/panel"
 )
 
 const (
 	terminalDriver = "terminal"
-	pngDriver      = "png"
 
 	// resizePoll is how soon a terminal follows a change of its size. A process
 	// hears of that by a signal only for the terminal it was started from.
@@ -83,6 +81,7 @@ type target struct {
 	driver, device string
 	poll           time.Duration
 	open           func() (display.Display, error)
+	fault          error // why it can never be opened
 
 	// shy keeps a console that nobody configured as it is, for people to log in
 	// on, until a link is offered for the first time.
@@ -106,52 +105,14 @@ func targetsFor(displays []config.Display) []*target {
 
 func newTarget(d config.Display) *target {
 	t := &target{driver: d.Driver, device: d.Device}
-	switch d.Driver {
-	case terminalDriver:
-		t.poll = resizePoll
-		t.open = func() (display.Display, error) {
-			device := d.Device
-			if device == "" {
-				var err error
-				if device, err = activeConsole(os.DirFS("/sys/class/tty/tty0")); err != nil {
-					return nil, err
-				}
-			}
-			opened, err := display.OpenTerminal(device)
-			if err != nil {
-				return nil, err
-			}
-			return opened, nil
-		}
-	case pngDriver:
-		t.open = func() (display.Display, error) {
-			if d.Device == "" {
-				return nil, errors.New(`the driver png needs a file: write device = "/run/lwa-agent-display/link.png", say, into its [[display]]`)
-			}
-			opened, err := display.OpenPNG(d.Device)
-			if err != nil {
-				return nil, err
-			}
-			return opened, nil
-		}
+	driver, err := panel.Find(d.Driver)
+	if err != nil {
+		t.fault = err
+		return t
 	}
+	t.poll = driver.Poll
+	t.open = func() (display.Display, error) { return driver.Open(panel.Config(d)) }
 	return t
-}
-
-// unknownDriver is what status says of a driver that this version lacks.
-func unknownDriver(driver string) error {
-	return fmt.Errorf("the driver %q is not in this version; there are %s and %s", driver, pngDriver, terminalDriver)
-}
-
-// activeConsole is the virtual console on the screen; tty0 is that of tty0 in
-// /sys.
-func activeConsole(tty0 fs.FS) (string, error) {
-	text, err := fs.ReadFile(tty0, "active")
-	name := strings.TrimSpace(string(text))
-	if err != nil || name == "" {
-		return "", errors.New("no display is configured and there is no virtual console; write a [[display]] into config.toml")
-	}
-	return "/dev/" + name, nil
 }
 
 // board is all displays with what they show.
@@ -174,8 +135,8 @@ func newBoard(targets []*target, stderr io.Writer) *board {
 	}
 	for i, t := range targets {
 		b.reports[i] = agent.Display{Driver: t.driver, Device: t.device}
-		if t.open == nil {
-			b.report(i, "", unknownDriver(t.driver))
+		if t.fault != nil {
+			b.report(i, "", t.fault)
 			continue
 		}
 		if t.shy {

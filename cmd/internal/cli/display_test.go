@@ -17,7 +17,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -27,6 +26,7 @@ import (
 	"lwa-agent/cmd/internal/config"
 	"lwa-agent/display"
 	"lwa-agent/display/displaytest"
+	"lwa-agent/display/panel"
 )
 
 // patience bounds waits for things that come within milliseconds.
@@ -137,15 +137,16 @@ func TestDisplayProcessDrawsAndReports(t *testing.T) {
 	var log lockedBuffer
 	ended := make(chan struct{})
 	go func() {
-		runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: picture}, {Driver: "ssd1306"}}, &log)
+		runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: picture}, {Driver: "hdmi"}}, &log)
 		close(ended)
 	}()
 
 	fake.say(t, pairStatus())
 	first := fake.hears(t, "QR of the code-pair URL, version 3-M")
+	_, unknown := panel.Find("hdmi")
 	want := []agent.Display{
 		{Driver: "png", Device: picture, Shows: "QR of the code-pair URL, version 3-M"},
-		{Driver: "ssd1306", Error: `the driver "ssd1306" is not in this version; there are png and terminal`},
+		{Driver: "hdmi", Error: unknown.Error()},
 	}
 	if !reflect.DeepEqual(first.displays, want) {
 		t.Errorf("reported %+v, want %+v", first.displays, want)
@@ -174,7 +175,7 @@ func TestDisplayProcessDrawsAndReports(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("it does not end")
 	}
-	if log := log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "lwa-agent: display ssd1306: the driver") {
+	if log := log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "lwa-agent: display hdmi: the driver") {
 		t.Errorf("the log says\n%s\nwant one line about the driver that does not exist", log)
 	}
 }
@@ -271,22 +272,22 @@ func TestAbsentAgentIsSaidOnTheDisplayAndOnceInTheLog(t *testing.T) {
 		dir := t.TempDir()
 		ctx, stop := context.WithCancel(t.Context())
 		var log lockedBuffer
-		panel := &panel{screens: make(chan display.Screen, 100)}
-		b := newBoard([]*target{{driver: "panel", open: panel.open}}, &log)
+		sheet := &paper{screens: make(chan display.Screen, 100)}
+		b := newBoard([]*target{{driver: "panel", open: sheet.open}}, &log)
 		link := newDisplayLink(filepath.Join(dir, eventsSocketName))
 		var tasks sync.WaitGroup
 		tasks.Go(func() { link.follow(ctx, b, &log) })
 		tasks.Go(func() { b.run(ctx) })
 		time.Sleep(absence - time.Millisecond)
-		if len(panel.screens) > 0 {
-			t.Errorf("%v after the start the display says %q; an agent may take that long to start", absence-time.Millisecond, (<-panel.screens).Title)
+		if len(sheet.screens) > 0 {
+			t.Errorf("%v after the start the display says %q; an agent may take that long to start", absence-time.Millisecond, (<-sheet.screens).Title)
 		}
 		time.Sleep(time.Hour)
 		stop()
 		tasks.Wait()
-		s := <-panel.screens
-		if s.Title != "lwa-agent is not running" || !strings.Contains(s.Problem, "systemctl start lwa-agent") || len(panel.screens) > 0 {
-			t.Errorf("the display says %+v and %d more, want once that the agent is not running and what to do", s, len(panel.screens))
+		s := <-sheet.screens
+		if s.Title != "lwa-agent is not running" || !strings.Contains(s.Problem, "systemctl start lwa-agent") || len(sheet.screens) > 0 {
+			t.Errorf("the display says %+v and %d more, want once that the agent is not running and what to do", s, len(sheet.screens))
 		}
 		if n := strings.Count(log.String(), "\n"); n != 1 {
 			t.Errorf("the log has %d lines after an hour, want 1:\n%s", n, log.String())
@@ -294,12 +295,12 @@ func TestAbsentAgentIsSaidOnTheDisplayAndOnceInTheLog(t *testing.T) {
 	})
 }
 
-// panel is a display that keeps what it is shown.
-type panel struct{ screens chan display.Screen }
+// paper is a display that keeps what it is shown.
+type paper struct{ screens chan display.Screen }
 
-func (p *panel) open() (display.Display, error) { return p, nil }
-func (p *panel) Close() error                   { return nil }
-func (p *panel) Draw(s display.Screen) (string, error) {
+func (p *paper) open() (display.Display, error) { return p, nil }
+func (p *paper) Close() error                   { return nil }
+func (p *paper) Draw(s display.Screen) (string, error) {
 	p.screens <- s
 	return "text", nil
 }
@@ -307,8 +308,8 @@ func (p *panel) Draw(s display.Screen) (string, error) {
 func TestConsoleIsLeftAloneUntilALinkIsOffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		panel := &panel{screens: make(chan display.Screen, 100)}
-		b := newBoard([]*target{{driver: "panel", open: panel.open, shy: true}}, &lockedBuffer{})
+		sheet := &paper{screens: make(chan display.Screen, 100)}
+		b := newBoard([]*target{{driver: "panel", open: sheet.open, shy: true}}, &lockedBuffer{})
 		done := make(chan struct{})
 		go func() { defer close(done); b.run(ctx) }()
 		for _, st := range []agent.Status{{State: agent.Linked}, pairStatus(), {State: agent.Linked}} {
@@ -317,9 +318,9 @@ func TestConsoleIsLeftAloneUntilALinkIsOffered(t *testing.T) {
 		}
 		stop()
 		<-done
-		close(panel.screens)
+		close(sheet.screens)
 		var kinds []display.Kind
-		for s := range panel.screens {
+		for s := range sheet.screens {
 			kinds = append(kinds, s.Kind)
 		}
 		if want := []display.Kind{display.Offer, display.Linked}; !reflect.DeepEqual(kinds, want) {
@@ -351,16 +352,6 @@ func TestMissingConsoleIsWaitedForAndSaidOnce(t *testing.T) {
 			t.Errorf("the status says %q", got)
 		}
 	})
-}
-
-func TestActiveConsole(t *testing.T) {
-	got, err := activeConsole(fstest.MapFS{"active": {Data: []byte("tty7\n")}})
-	if err != nil || got != "/dev/tty7" {
-		t.Errorf("got %q (%v), want /dev/tty7", got, err)
-	}
-	if _, err := activeConsole(fstest.MapFS{}); err == nil || !strings.Contains(err.Error(), "[[display]]") {
-		t.Errorf("got %v, want what to do where there is no console", err)
-	}
 }
 
 func TestRunDisplayDrawsOnItsOwnTerminal(t *testing.T) {

@@ -42,13 +42,29 @@ func (r *reader) linkPage() LinkPage {
 	return p
 }
 
+// maxPixels is more than any display has along a side.
+const maxPixels = 16384
+
 func (r *reader) displays() []Display {
 	var all []Display
 	for i := range r.count["display"] {
 		at := fmt.Sprintf("display[%d].", i)
-		d := Display{Driver: r.text(at + "driver"), Device: r.text(at + "device")}
+		d := Display{
+			Driver: r.text(at + "driver"), Device: r.text(at + "device"),
+			Width: r.whole(at+"width", 1, maxPixels), Height: r.whole(at+"height", 1, maxPixels),
+			Rotate:  r.whole(at+"rotate", 0, 270),
+			Address: r.whole(at+"address", 0x08, 0x77), // the others are reserved (I2C-bus specification, 3.1.12)
+			DCPin:   r.text(at + "dc_pin"), ResetPin: r.text(at + "reset_pin"), BusyPin: r.text(at + "busy_pin"),
+			WidthMM: r.number(at + "width_mm"),
+		}
 		if d.Driver == "" {
 			r.missing(at+"driver", "a [[display]] has no driver", `write one, as in driver = "terminal"`)
+		}
+		if d.Rotate%90 != 0 {
+			r.fault(at+"rotate", fmt.Sprintf("%srotate is %d", at, d.Rotate), "write 0, 90, 180 or 270: degrees clockwise")
+		}
+		if d.WidthMM < 0 || d.WidthMM > 10000 {
+			r.fault(at+"width_mm", fmt.Sprintf("%swidth_mm is %v", at, d.WidthMM), "write the width of the picture in mm, as it is mounted")
 		}
 		all = append(all, d)
 	}

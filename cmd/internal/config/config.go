@@ -72,10 +72,15 @@ type LinkPage struct {
 	CertFile, KeyFile string // absolute; both or none
 }
 
-// Display is a display to draw on.
+// Display is a display to draw on. What is zero or empty is the driver's own
+// default; the driver says which of them mean anything to it.
 type Display struct {
-	Driver string
-	Device string // empty: the driver's own default
+	Driver, Device           string
+	Width, Height            int     // pixels, of the panel as it is made
+	Rotate                   int     // degrees clockwise: 0, 90, 180 or 270
+	Address                  int     // on an I2C bus
+	DCPin, ResetPin, BusyPin string  // GPIO lines, as in "GPIO25" or "gpiochip0:25"
+	WidthMM                  float64 // width of the picture in mm
 }
 
 // Env looks up an environment variable, "" where it is not set; os.Getenv is one.

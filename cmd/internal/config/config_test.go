@@ -92,7 +92,7 @@ path = "/run/b"
 		Code:   lwa.NewSecret("ANdNAVhyhqirUelHGEHA"),
 		Device: Device{"speaker", "0001"}, Inbox: []string{"/drop/", "/one/file"}, BootSpread: 5 * time.Minute,
 		LinkPage:   LinkPage{":9744", "/c.pem", "/k.pem"},
-		Displays:   []Display{{"terminal", "/dev/tty1"}, {"png", ""}},
+		Displays:   []Display{{Driver: "terminal", Device: "/dev/tty1"}, {Driver: "png"}},
 		TokenFiles: []agent.TokenFile{{Path: "/run/a", Mode: 0o600, Group: "audio"}, {Path: "/run/b", Mode: 0o640}},
 		Endpoints:  eu,
 	}
@@ -235,11 +235,35 @@ func TestRuntimeDirIsFoundInAFaultyFile(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongWithADisplayIsSaid(t *testing.T) {
+	for line, want := range map[string]string{
+		`address = "0x3c"`: "display[0].address is text, not a number; write digits without quotes",
+		`address = 0x80`:   "display[0].address is 128; write a whole number from 8 to 119",
+		`rotate = 45`:      "display[0].rotate is 45; write 0, 90, 180 or 270: degrees clockwise",
+		`rotate = 360`:     "display[0].rotate is 360; write a whole number from 0 to 270",
+		`width = 12.5`:     "display[0].width is 12.5; write a whole number from 1 to 16384",
+		`height = 0`:       "display[0].height is 0; write a whole number from 1 to 16384",
+		`width_mm = -1`:    "display[0].width_mm is -1; write the width of the picture in mm, as it is mounted",
+		`width_mm = nan`:   "display[0].width_mm is no number that can be used; write digits",
+		`dc_pin = 25`:      `display[0].dc_pin is a number, not text; write it in quotes: dc_pin = "…"`,
+	} {
+		path := write(t, "c.toml", 0o600, "[[display]]\ndriver = \"ssd1306\"\n"+line+"\n")
+		if _, err := LoadDisplays(path); sprint("%v", err) != path+":3: "+want {
+			t.Errorf("%s is answered with\n%v, want\n%s:3: %s", line, err, path, want)
+		}
+	}
+	path := write(t, "c.toml", 0o600, "[[display]]\ndriver = \"ssd1306\"\naddress = 0x3D\nwidth_mm = 21.7\nwidth = 1_28\n")
+	got, err := LoadDisplays(path)
+	if want := []Display{{Driver: "ssd1306", Address: 0x3d, Width: 128, WidthMM: 21.7}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v (%v), want %+v", got, err, want)
+	}
+}
+
 func TestDisplaysAreFoundBesideOtherMistakes(t *testing.T) {
 	text := "clint_id = 3\nclient_secret_file = \"/none\"\n[[display]]\ndriver = \"png\"\ndevice = \"/run/x.png\"\n[[display]]\ndevice = \"/dev/tty1\"\n"
 	path := write(t, "c.toml", 0o600, text)
 	got, err := LoadDisplays(path)
-	if want := []Display{{"png", "/run/x.png"}}; !reflect.DeepEqual(got, want) {
+	if want := []Display{{Driver: "png", Device: "/run/x.png"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("displays %+v, want %+v: what is wrong elsewhere must not darken a screen", got, want)
 	}
 	if want := path + ":6: a [[display]] has no driver; write one, as in driver = \"terminal\""; sprint("%v", err) != want {
@@ -273,7 +297,12 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 		t.Fatalf("a setting of the example is wrong:\n%v", err)
 	}
 	want := parse(t, "", noEnv)
-	want.Displays = []Display{{"terminal", "/dev/tty1"}}
+	want.Displays = []Display{
+		{Driver: "terminal", Device: "/dev/tty1"},
+		{Driver: "ssd1306", Device: "/dev/i2c-1", Width: 128, Height: 64, Address: 0x3c},
+		{Driver: "waveshare2in13v4", Device: "/dev/spidev0.0", DCPin: "GPIO25", ResetPin: "GPIO17", BusyPin: "GPIO24"},
+		{Driver: "framebuffer", Device: "/dev/fb0", WidthMM: 73.4},
+	}
 	want.TokenFiles = []agent.TokenFile{{Path: "/run/lwa-agent/access_token", Mode: 0o640}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the example names another default than the program has:\n got %+v\nwant %+v", got, want)
@@ -283,7 +312,12 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 		for _, name := range names {
 			path := name
 			if list := strings.Trim(table, "[]"); list != table {
-				path = list + "[0]." + name
+				for i := range d.count[list] {
+					path = fmt.Sprintf("%s[%d].%s", list, i, name)
+					if _, ok := d.values[path]; ok {
+						break
+					}
+				}
 			} else if table != "" {
 				path = table + "." + name
 			}
@@ -292,8 +326,8 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 			}
 		}
 	}
-	if len(d.values) != 25 {
-		t.Errorf("the example has %d settings, want 25: a key was added or lost, and its test with it", len(d.values))
+	if len(d.values) != 39 {
+		t.Errorf("the example has %d settings, want 39: a key was added or lost, and its test with it", len(d.values))
 	}
 }
 

@@ -27,7 +27,7 @@ type value struct {
 	key   string
 	line  int
 	kind  unstable.Kind
-	text  string         // of a String
+	text  string         // of a String or a number
 	items []value        // of an Array
 	raw   unstable.Range // where a String stands in the file, with its quotes
 }
@@ -180,6 +180,9 @@ func valueOf(n *unstable.Node, line int) value {
 	v := value{line: line, kind: n.Kind}
 	if n.Kind == unstable.String {
 		v.text, v.raw = string(n.Data), n.Raw
+	}
+	if n.Kind == unstable.Integer || n.Kind == unstable.Float {
+		v.text = string(n.Data)
 	}
 	if n.Kind == unstable.Array {
 		for it := n.Children(); it.Next(); {

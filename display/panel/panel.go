@@ -1,0 +1,113 @@
+// Package panel opens displays by the name of their driver: OLED and e-paper
+// panels, framebuffers, terminals, picture files. It promises that a display
+// that is missing, broken or somebody else's gives an error that says what to do
+// about it, and that no wait for hardware is without end.
+package panel
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lwa-agent/display"
+)
+
+// Driver is a kind of display.
+type Driver struct {
+	Name string
+
+	// Poll is how often a display is looked after while it shows an offer: a
+	// terminal changes its size, the console writes over a framebuffer, a panel
+	// loses its power. 0: never.
+	Poll time.Duration
+
+	open func(Config) (display.Display, error)
+}
+
+// Drivers are all kinds of displays, by name.
+func Drivers() []Driver {
+	return []Driver{
+		{"png", 0, openPNG},
+		{"terminal", 2 * time.Second, openTerminal},
+	}
+}
+
+// Find returns the driver of that name. Its error names those there are.
+func Find(name string) (Driver, error) {
+	all := Drivers()
+	if i := slices.IndexFunc(all, func(d Driver) bool { return d.Name == name }); i >= 0 {
+		return all[i], nil
+	}
+	var names []string
+	for _, d := range all {
+		names = append(names, d.Name)
+	}
+	return Driver{}, fmt.Errorf("the driver %q is not in this version; there are %s", name, strings.Join(names, ", "))
+}
+
+// Open opens a display, whose driver is d.
+func (d Driver) Open(c Config) (display.Display, error) {
+	return d.open(c)
+}
+
+func openTerminal(c Config) (display.Display, error) {
+	if err := refuse(c, "driver", "device"); err != nil {
+		return nil, err
+	}
+	device := c.Device
+	if device == "" {
+		var err error
+		if device, err = activeConsole(); err != nil {
+			return nil, err
+		}
+	}
+	t, err := display.OpenTerminal(device)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func openPNG(c Config) (display.Display, error) {
+	if c.Device == "" {
+		return nil, errors.New(`the driver png needs a file: write device = "/run/lwa-agent-display/link.png", say, into its [[display]]`)
+	}
+	if err := refuse(c, "driver", "device", "width", "height", "width_mm"); err != nil {
+		return nil, err
+	}
+	traits := display.Traits{}
+	if c.WidthMM > 0 {
+		traits.Pitch = c.WidthMM / float64(cmp.Or(c.Width, display.PNGWidth))
+	}
+	d, err := display.OpenPNG(c.Device, c.Width, c.Height, traits)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// refuse reports settings that mean nothing to a driver, which knows those named.
+func refuse(c Config, known ...string) error {
+	for _, setting := range []struct {
+		key string
+		set bool
+	}{
+		{"device", c.Device != ""},
+		{"width", c.Width != 0},
+		{"height", c.Height != 0},
+		{"rotate", c.Rotate != 0},
+		{"address", c.Address != 0},
+		{"dc_pin", c.DCPin != ""},
+		{"reset_pin", c.ResetPin != ""},
+		{"busy_pin", c.BusyPin != ""},
+		{"width_mm", c.WidthMM != 0},
+	} {
+		if setting.set && !slices.Contains(known, setting.key) {
+			return fmt.Errorf("%s means nothing to the driver %s; remove it from its [[display]]", setting.key, c.Driver)
+		}
+	}
+	return nil
+}
