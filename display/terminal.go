@@ -3,15 +3,14 @@ package display
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/user"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lwa-agent/display/internal/device"
 )
 
 // writeTimeout bounds a write to a terminal: one that is stopped by Ctrl-S, or
@@ -92,31 +91,13 @@ func setEcho(f *os.File, on bool) (changed bool) {
 func openTTY(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, withGroup(path, err)
+		return nil, device.WithGroup(path, err)
 	}
 	if !isTerminal(f) {
 		err := fmt.Errorf("%s is not a terminal; the driver png writes files", path)
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
-}
-
-// withGroup adds to a refusal which group may use the device.
-func withGroup(path string, err error) error {
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	group := "tty"
-	if info, statErr := os.Stat(path); statErr == nil {
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			gid := strconv.FormatUint(uint64(st.Gid), 10)
-			group = gid
-			if g, lookupErr := user.LookupGroupId(gid); lookupErr == nil {
-				group = g.Name
-			}
-		}
-	}
-	return fmt.Errorf("%w; let this process join the group %s (SupplementaryGroups=%s in its unit)", err, group, group)
 }
 
 // Draw clears the terminal and shows s. When neither s nor the size or font of
