@@ -152,6 +152,9 @@ func (o *OLED) lit(x, y int) bool {
 	if o.remap {
 		column = o.chip.columns - 1 - segment
 	}
+	if o.scrolling { // on its way
+		column = (column + 1) % o.chip.columns
+	}
 	row := (line + o.startLine) % 64
 	return o.ram[row/8][column]>>(row%8)&1 == 1 != o.inverse
 }
