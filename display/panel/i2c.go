@@ -12,7 +12,13 @@ import (
 	"periph.io/x/conn/v3/physic"
 )
 
-const i2cOff = "switch I2C on with raspi-config, or with dtparam=i2c_arm=on in /boot/firmware/config.txt and i2c-dev in /etc/modules, and start anew"
+// i2cNodes are the adapters that the kernel's i2c-dev offers.
+func i2cNodes() nodes {
+	return nodes{
+		like: "/dev/i2c-*", subsystem: "i2c-dev", group: "i2c",
+		cure: "switch I2C on with raspi-config, or with dtparam=i2c_arm=on in /boot/firmware/config.txt and i2c-dev in /etc/modules, and start anew",
+	}
+}
 
 // Requests and flags of linux/i2c-dev.h and linux/i2c.h.
 const (
@@ -41,7 +47,7 @@ type i2cBus struct{ file *os.File }
 
 // openI2C opens an adapter such as /dev/i2c-1.
 func openI2C(path string) (i2c.BusCloser, error) {
-	f, err := openNode(path, "/dev/i2c-*", i2cOff)
+	f, err := i2cNodes().open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,13 @@ import (
 	"periph.io/x/conn/v3/spi"
 )
 
-const spiOff = "switch SPI on with raspi-config, or with dtparam=spi=on in /boot/firmware/config.txt, and start anew"
+// spiNodes are the ports that the kernel's spidev offers.
+func spiNodes() nodes {
+	return nodes{
+		like: "/dev/spidev*", subsystem: "spidev", group: "spi",
+		cure: "switch SPI on with raspi-config, or with dtparam=spi=on in /boot/firmware/config.txt, and start anew",
+	}
+}
 
 // spiBuffer is the most bytes that spidev takes at once, unless its parameter
 // bufsiz says otherwise.
@@ -54,7 +60,7 @@ type spiPort struct {
 // openSPI opens a port such as /dev/spidev0.0, which is bus 0 with CE0, for
 // words of 8 bits.
 func openSPI(path string, clock physic.Frequency, mode spi.Mode) (spi.Conn, io.Closer, error) {
-	f, err := openNode(path, "/dev/spidev*", spiOff)
+	f, err := spiNodes().open(path)
 	if err != nil {
 		return nil, nil, err
 	}
