@@ -92,7 +92,7 @@ type EPaper struct {
 	command byte
 	have    bool // a command was received
 	params  int  // parameters received for it
-	registers
+	epaperRegisters
 }
 
 // NewEPaper switches a panel on for the first time: its glass shows noise.
@@ -123,7 +123,7 @@ func (p *EPaper) PowerCycle() {
 	p.black, p.red = make([]byte, p.columns()*ramRows), make([]byte, p.columns()*ramRows)
 	p.scramble()
 	p.asleep, p.have = false, false
-	p.registers = p.defaults()
+	p.epaperRegisters = p.defaults()
 	p.reset = gpio.High // pulled up on the board
 	p.busyUntil = time.Now().Add(resetTime)
 }

@@ -17,8 +17,8 @@ func (p *EPaper) columns() int {
 	return 176 / 8
 }
 
-// registers is what a reset sets back.
-type registers struct {
+// epaperRegisters is what a reset sets back.
+type epaperRegisters struct {
 	gates       int  // driven, by command 0x01
 	upsideDown  bool // the same command's TB
 	entry       byte // 0x11: 0 X and 1 Y count up, 2 Y first
@@ -32,8 +32,8 @@ type registers struct {
 	waveform    []byte
 }
 
-func (p *EPaper) defaults() registers {
-	return registers{gates: ramRows, entry: 3, x1: p.columns() - 1, y1: ramRows - 1, sequence: 0xff}
+func (p *EPaper) defaults() epaperRegisters {
+	return epaperRegisters{gates: ramRows, entry: 3, x1: p.columns() - 1, y1: ramRows - 1, sequence: 0xff}
 }
 
 // any says that a command takes as many parameters as come.
@@ -77,7 +77,7 @@ func (p *EPaper) wants() int {
 func (p *EPaper) begin() {
 	switch p.command {
 	case 0x12: // all but the memory and the mode of deep sleep
-		p.registers = p.defaults()
+		p.epaperRegisters = p.defaults()
 		p.busyUntil = time.Now().Add(resetTime)
 	case 0x14, 0x15:
 		p.busyUntil = time.Now().Add(resetTime)

@@ -63,7 +63,7 @@ func (p epaper) wantFault(want, reason string) {
 	}
 }
 
-func uniform(v byte) *image.Gray {
+func uniformGlass(v byte) *image.Gray {
 	g := image.NewGray(image.Rect(0, 0, displaytest.EPaperWidth, displaytest.EPaperHeight))
 	for i := range g.Pix {
 		g.Pix[i] = v
@@ -71,7 +71,7 @@ func uniform(v byte) *image.Gray {
 	return g
 }
 
-func differ(a, b *image.Gray) int {
+func differingPixels(a, b *image.Gray) int {
 	n := 0
 	for i := range a.Pix {
 		if a.Pix[i] != b.Pix[i] {
@@ -89,17 +89,17 @@ func TestEPaperShowsItsMemoryOnlyAfterARefresh(t *testing.T) {
 		if p.Busy.Read() != gpio.High {
 			t.Error("BUSY is low during a refresh")
 		}
-		if during := differ(before, p.Glass()); during == 0 {
+		if during := differingPixels(before, p.Glass()); during == 0 {
 			t.Error("the glass does not move during a refresh")
 		}
 		if !p.Busy.WaitForEdge(10*time.Second) || p.Busy.Read() != gpio.Low {
 			t.Error("BUSY never falls")
 		}
-		if n := differ(p.Glass(), uniform(0)); n != 0 || p.Refreshes() != 1 {
+		if n := differingPixels(p.Glass(), uniformGlass(0)); n != 0 || p.Refreshes() != 1 {
 			t.Errorf("%d pixels are not black after %d refreshes, want 0 after 1", n, p.Refreshes())
 		}
 		p.send(0x24, slices.Repeat([]byte{0xff}, 22*296)...)
-		if n := differ(p.Glass(), uniform(0)); n != 0 {
+		if n := differingPixels(p.Glass(), uniformGlass(0)); n != 0 {
 			t.Errorf("%d pixels moved without a refresh", n)
 		}
 		if len(p.Faults()) > 0 {
@@ -115,13 +115,13 @@ func TestEPaperRemembersNothingAtPowerOn(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		p.PowerCycle()
 		time.Sleep(time.Second)
-		if n := differ(p.Glass(), uniform(0)); n != 0 {
+		if n := differingPixels(p.Glass(), uniformGlass(0)); n != 0 {
 			t.Errorf("%d pixels of the picture went with the power: e-paper keeps it", n)
 		}
 		p.send(0x22, 0xf7)
 		p.send(0x20)
 		time.Sleep(5 * time.Second)
-		if n := differ(p.Glass(), uniform(0)); n < 10000 {
+		if n := differingPixels(p.Glass(), uniformGlass(0)); n < 10000 {
 			t.Errorf("only %d pixels of noise: the memory outlived the power", n)
 		}
 	})
@@ -172,7 +172,7 @@ func TestEPaperKeepsHalfAPictureWhenARefreshIsBrokenOff(t *testing.T) {
 				p.blacken()
 				how.do(p)
 				time.Sleep(time.Minute)
-				if n := differ(p.Glass(), uniform(0x80)); n != 0 {
+				if n := differingPixels(p.Glass(), uniformGlass(0x80)); n != 0 {
 					t.Errorf("%d pixels are not grey", n)
 				}
 				p.wantFault("broken off", "a driver that does this must be found out")
@@ -194,7 +194,7 @@ func TestEPaperWritesWithinItsWindowInTheOrderOfTheEntryMode(t *testing.T) {
 		p.send(0x24, 0xf0, 0x0f, 0x01, 0x80, 0xff) // the fifth goes where the first went
 		p.send(0x20)
 		time.Sleep(5 * time.Second)
-		want := uniform(0)
+		want := uniformGlass(0)
 		white := func(y int, from, to int) {
 			for x := from; x < to; x++ {
 				want.Pix[want.PixOffset(x, y)] = 0xff
@@ -204,7 +204,7 @@ func TestEPaperWritesWithinItsWindowInTheOrderOfTheEntryMode(t *testing.T) {
 		white(10, 28, 32)
 		white(11, 23, 24)
 		white(10, 16, 17)
-		if n := differ(p.Glass(), want); n != 0 {
+		if n := differingPixels(p.Glass(), want); n != 0 {
 			t.Errorf("%d pixels are wrong", n)
 		}
 	})
@@ -221,7 +221,7 @@ func TestEPaperMovesOnlyWhatDiffersInMode2(t *testing.T) {
 		p.send(0x22, 0xff)
 		p.send(0x20)
 		time.Sleep(5 * time.Second)
-		if n := differ(p.Glass(), uniform(0)); n != 0 {
+		if n := differingPixels(p.Glass(), uniformGlass(0)); n != 0 {
 			t.Errorf("%d pixels moved though the memories agree", n)
 		}
 	})
@@ -252,7 +252,7 @@ func TestEPaperWithoutAWireTakesEverythingAndAnswersNothing(t *testing.T) {
 			t.Error("BUSY is high with nothing there to hold it")
 		}
 		time.Sleep(time.Minute)
-		if n := differ(before, p.Glass()); n != 0 {
+		if n := differingPixels(before, p.Glass()); n != 0 {
 			t.Errorf("%d pixels of an unplugged panel changed", n)
 		}
 		p.Plug()

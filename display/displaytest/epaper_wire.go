@@ -66,7 +66,7 @@ func (p *EPaper) setReset(l gpio.Level) {
 	if l == gpio.Low {
 		p.interrupt()
 		p.asleep, p.have = false, false
-		p.registers = p.defaults()
+		p.epaperRegisters = p.defaults()
 	}
 	p.busyUntil = time.Now().Add(resetTime)
 }

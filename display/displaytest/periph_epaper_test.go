@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	periph "periph.io/x/conn/v3/display"
+	periphdisplay "periph.io/x/conn/v3/display"
 	"periph.io/x/conn/v3/gpio"
 	v2 "periph.io/x/devices/v3/waveshare2in13v2"
 	v3 "periph.io/x/devices/v3/waveshare2in13v3"
@@ -30,14 +30,14 @@ func (unconnected) Out(gpio.Level) error { return nil }
 
 // epaperDriver is what periph's three drivers have in common.
 type epaperDriver interface {
-	periph.Drawer
+	periphdisplay.Drawer
 	Init() error
 	Sleep() error
 }
 
-// panels are the three panels with periph's driver for each, and how often that
+// waveshares are the three waveshares with periph's driver for each, and how often that
 // refreshes for one Draw.
-var panels = []struct {
+var waveshares = []struct {
 	name      string
 	model     displaytest.EPaperModel
 	refreshes int
@@ -80,8 +80,8 @@ func (s sheet) Draw(to image.Rectangle, src image.Image, at image.Point) error {
 	return nil
 }
 
-// picture is the screen as a display of that size should show it.
-func picture(t *testing.T, size image.Rectangle) *image.Gray {
+// codePairPicture is the screen as a display of that size should show it.
+func codePairPicture(t *testing.T, size image.Rectangle) *image.Gray {
 	t.Helper()
 	s := sheet{image.NewGray(size)}
 	if _, err := display.NewCanvas(s).Draw(codePair()); err != nil {
@@ -93,7 +93,7 @@ func picture(t *testing.T, size image.Rectangle) *image.Gray {
 // upright turns a picture as it stands on the glass of a driver whose origin is
 // in a corner of the upright panel.
 func upright(p *image.Gray, origin v2.Corner) *image.Gray {
-	glass := uniform(0)
+	glass := uniformGlass(0)
 	w, h := p.Rect.Dx(), p.Rect.Dy()
 	for y := range displaytest.EPaperHeight {
 		for x := range displaytest.EPaperWidth {
@@ -107,8 +107,8 @@ func upright(p *image.Gray, origin v2.Corner) *image.Gray {
 	return glass
 }
 
-// photo is what a camera sees: the glass larger, in a grey frame.
-func photo(glass *image.Gray) *image.Gray {
+// photographed is what a camera sees: the glass larger, in a grey frame.
+func photographed(glass *image.Gray) *image.Gray {
 	const scale, frame = 4, 60
 	b := glass.Bounds()
 	out := image.NewGray(image.Rect(0, 0, b.Dx()*scale+2*frame, b.Dy()*scale+2*frame))
@@ -121,8 +121,8 @@ func photo(glass *image.Gray) *image.Gray {
 	return out
 }
 
-// zbar reads a picture with zbarimg.
-func zbar(t *testing.T, picture image.Image) string {
+// zbarReads reads a picture with zbarimg.
+func zbarReads(t *testing.T, picture image.Image) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "glass.png")
 	f, err := os.Create(path)
@@ -137,9 +137,9 @@ func zbar(t *testing.T, picture image.Image) string {
 }
 
 // TestEPaperShowsWhatPeriphsDriversDraw is what speaks for the simulator: three
-// drivers that were written for real panels show the right picture on it.
+// drivers that were written for real waveshares show the right picture on it.
 func TestEPaperShowsWhatPeriphsDriversDraw(t *testing.T) {
-	for _, panel := range panels {
+	for _, panel := range waveshares {
 		for _, origin := range []v2.Corner{v2.TopLeft, v2.TopRight, v2.BottomRight, v2.BottomLeft} {
 			t.Run(fmt.Sprintf("%s from corner %d", panel.name, origin), func(t *testing.T) {
 				var glass *image.Gray
@@ -156,7 +156,7 @@ func TestEPaperShowsWhatPeriphsDriversDraw(t *testing.T) {
 						t.Fatal(err)
 					}
 					glass = p.Glass()
-					if n := differ(glass, upright(picture(t, d.Bounds()), origin)); n != 0 {
+					if n := differingPixels(glass, upright(codePairPicture(t, d.Bounds()), origin)); n != 0 {
 						t.Errorf("%d of %d pixels are wrong", n, len(glass.Pix))
 					}
 					if p.Refreshes() != panel.refreshes {
@@ -164,10 +164,10 @@ func TestEPaperShowsWhatPeriphsDriversDraw(t *testing.T) {
 					}
 				})
 				want := codePair().Payloads[0].Text
-				if got, err := displaytest.DecodeQR(photo(glass)); err != nil || got != want {
+				if got, err := displaytest.DecodeQR(photographed(glass)); err != nil || got != want {
 					t.Errorf("a phone reads %q (%v), want %q", got, err, want)
 				}
-				if got := zbar(t, photo(glass)); got != want {
+				if got := zbarReads(t, photographed(glass)); got != want {
 					t.Errorf("zbarimg reads %q, want %q", got, want)
 				}
 			})
@@ -178,7 +178,7 @@ func TestEPaperShowsWhatPeriphsDriversDraw(t *testing.T) {
 // TestPeriphsPartialDraw pins down which driver may be asked for a part of the
 // picture. v4 sets no window: the part lands at the top and tears the rest.
 func TestPeriphsPartialDraw(t *testing.T) {
-	for _, panel := range panels {
+	for _, panel := range waveshares {
 		t.Run(panel.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := displaytest.NewEPaper(panel.model)
@@ -192,9 +192,9 @@ func TestPeriphsPartialDraw(t *testing.T) {
 				part := image.Rect(40, 100, 72, 120)
 				d.Draw(d.Bounds(), image.White, image.Point{})
 				d.Draw(part, image.Black, image.Point{})
-				want := uniform(0xff)
+				want := uniformGlass(0xff)
 				draw.Draw(want, part, image.Black, image.Point{}, draw.Src)
-				wrong := differ(p.Glass(), want)
+				wrong := differingPixels(p.Glass(), want)
 				if panel.name == "v4" && wrong == 0 {
 					t.Error("the partial Draw of v4 is right: its known fault is gone, or not simulated")
 				}
@@ -224,16 +224,16 @@ func TestPeriphsPartialMode(t *testing.T) {
 			t.Fatal(err)
 		}
 		begin := time.Now()
-		want := picture(t, d.Bounds())
+		want := codePairPicture(t, d.Bounds())
 		d.Draw(d.Bounds(), want, image.Point{})
-		if n := differ(p.Glass(), want); n != 0 || time.Since(begin) > time.Second {
+		if n := differingPixels(p.Glass(), want); n != 0 || time.Since(begin) > time.Second {
 			t.Errorf("%d pixels are wrong after %v, want none in well under the 2 s of a full refresh", n, time.Since(begin))
 		}
 	})
 }
 
 func TestPeriphsDriversWaitForBusyWithoutEnd(t *testing.T) {
-	for _, panel := range panels {
+	for _, panel := range waveshares {
 		t.Run(panel.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := displaytest.NewEPaper(panel.model)
@@ -261,7 +261,7 @@ func TestPeriphsDriversWaitForBusyWithoutEnd(t *testing.T) {
 func TestPeriphsV3SendsWhatIsMeantForV2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := epaper{EPaper: displaytest.NewEPaper(displaytest.SSD1680), t: t}
-		d, err := panels[1].open(p.EPaper, v2.TopLeft)
+		d, err := waveshares[1].open(p.EPaper, v2.TopLeft)
 		if err != nil {
 			t.Fatal(err)
 		}
