@@ -35,7 +35,7 @@ type epaperDriver interface {
 	Sleep() error
 }
 
-// waveshares are the three waveshares with periph's driver for each, and how often that
+// waveshares are the three panels with periph's driver for each, and how often that
 // refreshes for one Draw.
 var waveshares = []struct {
 	name      string
@@ -137,7 +137,7 @@ func zbarReads(t *testing.T, picture image.Image) string {
 }
 
 // TestEPaperShowsWhatPeriphsDriversDraw is what speaks for the simulator: three
-// drivers that were written for real waveshares show the right picture on it.
+// drivers that were written for real panels show the right picture on it.
 func TestEPaperShowsWhatPeriphsDriversDraw(t *testing.T) {
 	for _, panel := range waveshares {
 		for _, origin := range []v2.Corner{v2.TopLeft, v2.TopRight, v2.BottomRight, v2.BottomLeft} {
