@@ -142,7 +142,15 @@ func (p *EPaper) transfer(w, r []byte) error {
 		return nil
 	}
 	p.settle()
-	for _, b := range w {
+	for i, b := range w {
+		if p.asleep || p.reset == gpio.Low {
+			break // it hears nothing
+		}
+		if p.working() {
+			p.have = false
+			p.fault("%d bytes from 0x%02x on while BUSY: they are lost", len(w)-i, b)
+			break
+		}
 		p.receive(b)
 	}
 	return nil
@@ -151,14 +159,6 @@ func (p *EPaper) transfer(w, r []byte) error {
 // receive takes a byte: a command with D/C low, else a parameter of the last
 // one. It acts on each parameter as it comes.
 func (p *EPaper) receive(b byte) {
-	if p.asleep || p.reset == gpio.Low {
-		return // it hears nothing
-	}
-	if p.working() {
-		p.have = false
-		p.fault("byte 0x%02x while BUSY: it is lost", b)
-		return
-	}
 	if p.dc == gpio.Low {
 		p.endCommand()
 		p.command, p.params, p.have = b, 0, true

@@ -3,11 +3,7 @@ package displaytest_test
 import (
 	"fmt"
 	"image"
-	"image/color"
 	"image/draw"
-	"image/png"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,35 +103,6 @@ func upright(p *image.Gray, origin v2.Corner) *image.Gray {
 	return glass
 }
 
-// photographed is what a camera sees: the glass larger, in a grey frame.
-func photographed(glass *image.Gray) *image.Gray {
-	const scale, frame = 4, 60
-	b := glass.Bounds()
-	out := image.NewGray(image.Rect(0, 0, b.Dx()*scale+2*frame, b.Dy()*scale+2*frame))
-	draw.Draw(out, out.Rect, image.NewUniform(color.Gray{0xa0}), image.Point{}, draw.Src)
-	for y := range b.Dy() * scale {
-		for x := range b.Dx() * scale {
-			out.SetGray(x+frame, y+frame, glass.GrayAt(x/scale, y/scale))
-		}
-	}
-	return out
-}
-
-// zbarReads reads a picture with zbarimg.
-func zbarReads(t *testing.T, picture image.Image) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "glass.png")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := png.Encode(f, picture); err != nil {
-		t.Fatal(err)
-	}
-	return displaytest.Zbarimg(t, path)
-}
-
 // TestEPaperShowsWhatPeriphsDriversDraw is what speaks for the simulator: three
 // drivers that were written for real panels show the right picture on it.
 func TestEPaperShowsWhatPeriphsDriversDraw(t *testing.T) {
@@ -164,10 +131,10 @@ func TestEPaperShowsWhatPeriphsDriversDraw(t *testing.T) {
 					}
 				})
 				want := codePair().Payloads[0].Text
-				if got, err := displaytest.DecodeQR(photographed(glass)); err != nil || got != want {
+				if got, err := displaytest.DecodeQR(displaytest.Photo(glass)); err != nil || got != want {
 					t.Errorf("a phone reads %q (%v), want %q", got, err, want)
 				}
-				if got := zbarReads(t, photographed(glass)); got != want {
+				if got := displaytest.ZbarimgOf(t, displaytest.Photo(glass)); got != want {
 					t.Errorf("zbarimg reads %q, want %q", got, want)
 				}
 			})
