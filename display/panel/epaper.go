@@ -46,10 +46,9 @@ const (
 // suffers from, and need a full one now and then anyway.
 type epaper struct {
 	epaperWires
-	model  *epaperModel
-	rotate int
+	model *epaperModel
 
-	picture *image.Gray // as it is drawn, turned
+	picture *image.Gray // as it is drawn
 	shown   []byte      // what is on the glass; nil: not known
 	awake   bool
 }
@@ -71,20 +70,12 @@ type busyPin interface {
 var _ periphdisplay.Drawer = (*epaper)(nil)
 
 // newEPaper draws on a panel. It sends nothing yet: the panel shows what it
-// showed until the first Draw. Turned by 0 degrees the picture lies: 250 pixels
-// wide and 122 high, the same way up as Waveshare's examples.
-func newEPaper(m *epaperModel, rotate int, wires epaperWires) (*epaper, error) {
-	size := image.Rect(0, 0, epaperLength, epaperBreadth)
-	switch rotate {
-	case 0, 180:
-	case 90, 270:
-		size = image.Rect(0, 0, epaperBreadth, epaperLength)
-	default:
-		return nil, fmt.Errorf("a picture cannot be turned by %d degrees; write 0, 90, 180 or 270", rotate)
-	}
-	e := &epaper{epaperWires: wires, model: m, rotate: rotate, picture: image.NewGray(size)}
-	draw.Draw(e.picture, size, image.White, image.Point{}, draw.Src)
-	return e, nil
+// showed until the first Draw. The picture lies, 250 pixels wide and 122 high,
+// the same way up as Waveshare's examples.
+func newEPaper(m *epaperModel, wires epaperWires) *epaper {
+	e := &epaper{epaperWires: wires, model: m, picture: image.NewGray(image.Rect(0, 0, epaperLength, epaperBreadth))}
+	draw.Draw(e.picture, e.picture.Rect, image.White, image.Point{}, draw.Src)
+	return e
 }
 
 func (e *epaper) String() string { return e.model.name }
@@ -124,25 +115,14 @@ func (e *epaper) Halt() error {
 	return errors.Join(err, e.close())
 }
 
-// memory is the picture as the controller keeps it: 250 rows of 16 bytes, the
-// first pixel in the highest bit, 1 for white.
+// memory is the picture as the controller keeps it: upright, 250 rows of 16
+// bytes, the first pixel in the highest bit, 1 for white.
 func (e *epaper) memory() []byte {
 	out := bytes.Repeat([]byte{0xff}, epaperLength*epaperRow)
-	for row := range epaperLength {
-		for column := range epaperBreadth {
-			var x, y int
-			switch e.rotate {
-			case 0:
-				x, y = epaperLength-1-row, column
-			case 90:
-				x, y = column, row
-			case 180:
-				x, y = row, epaperBreadth-1-column
-			case 270:
-				x, y = epaperBreadth-1-column, epaperLength-1-row
-			}
-			if e.picture.Pix[y*e.picture.Stride+x] < 0x80 {
-				out[row*epaperRow+column/8] &^= 0x80 >> (column % 8)
+	for y := range epaperBreadth {
+		for x, v := range e.picture.Pix[y*e.picture.Stride:][:epaperLength] {
+			if v < 0x80 {
+				out[(epaperLength-1-x)*epaperRow+y/8] &^= 0x80 >> (y % 8)
 			}
 		}
 	}
