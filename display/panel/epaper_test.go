@@ -201,6 +201,17 @@ func TestEPaperOverwritesWhatItShowedBefore(t *testing.T) {
 	})
 }
 
+func TestEPaperIsWhiteWhereNothingWasDrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newEPaperBench(t, "waveshare2in13v4", 0)
+		want := b.plain(image.White)
+		part := image.Rect(100, 50, 120, 60)
+		b.draw(part, image.Black)
+		draw.Draw(want, part, image.Black, image.Point{}, draw.Src)
+		b.wantGlass(want, "the rest of the picture has never been drawn")
+	})
+}
+
 func TestEPaperIsRightAfterItLostItsPower(t *testing.T) {
 	for driver := range epaperModels() {
 		t.Run(driver, func(t *testing.T) {

@@ -71,6 +71,22 @@ func TestEPaperDrawsWithBusyBrokenOffButSaysSo(t *testing.T) {
 	})
 }
 
+// TestEPaperForgetsWhatItShowedWhenARefreshFails goes back to the picture that
+// was there before the failure.
+func TestEPaperForgetsWhatItShowedWhenARefreshFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newEPaperBench(t, "waveshare2in13v4", 0)
+		b.draw(b.driver.Bounds(), image.White)
+		time.AfterFunc(time.Second, func() { b.StickBusy(gpio.High) })
+		if err := b.driver.Draw(b.driver.Bounds(), image.Black, image.Point{}); err == nil {
+			t.Fatal("no error with BUSY stuck")
+		}
+		b.FreeBusy()
+		b.draw(b.driver.Bounds(), image.White)
+		b.wantGlass(b.plain(image.White), "the failed picture, a spent code perhaps, would stay")
+	})
+}
+
 // TestEPaperRecoversFromEachFailingTransfer breaks the wire at every transfer of
 // a picture in turn.
 func TestEPaperRecoversFromEachFailingTransfer(t *testing.T) {
