@@ -80,7 +80,7 @@ func (s sheet) Draw(to image.Rectangle, src image.Image, at image.Point) error {
 func codePairPicture(t *testing.T, size image.Rectangle) *image.Gray {
 	t.Helper()
 	s := sheet{image.NewGray(size)}
-	if _, err := display.NewCanvas(s).Draw(codePair()); err != nil {
+	if _, err := display.NewCanvas(s, display.Traits{Technology: display.EPaper}).Draw(codePair()); err != nil {
 		t.Fatal(err)
 	}
 	return s.Gray
@@ -119,7 +119,7 @@ func TestEPaperShowsWhatPeriphsDriversDraw(t *testing.T) {
 					if err := d.Init(); err != nil {
 						t.Fatal(err)
 					}
-					if _, err := display.NewCanvas(d).Draw(codePair()); err != nil {
+					if _, err := display.NewCanvas(d, display.Traits{Technology: display.EPaper}).Draw(codePair()); err != nil {
 						t.Fatal(err)
 					}
 					glass = p.Glass()
@@ -131,10 +131,10 @@ func TestEPaperShowsWhatPeriphsDriversDraw(t *testing.T) {
 					}
 				})
 				want := codePair().Payloads[0].Text
-				if got, err := displaytest.DecodeQR(displaytest.Photo(glass)); err != nil || got != want {
+				if got, err := displaytest.DecodeQR(displaytest.PaperPhoto(glass)); err != nil || got != want {
 					t.Errorf("a phone reads %q (%v), want %q", got, err, want)
 				}
-				if got := displaytest.ZbarimgOf(t, displaytest.Photo(glass)); got != want {
+				if got := displaytest.ZbarimgOf(t, displaytest.PaperPhoto(glass)); got != want {
 					t.Errorf("zbarimg reads %q, want %q", got, want)
 				}
 			})

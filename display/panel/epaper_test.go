@@ -131,7 +131,8 @@ func TestEPaperShowsCodesThatPhonesReadAtEachTurn(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					b := newEPaperBench(t, driver, rotate)
 					want := paper{image.NewGray(b.turned.Bounds())}
-					for _, canvas := range []*display.Canvas{display.NewCanvas(want), display.NewCanvas(b.turned)} {
+					traits := display.Traits{Technology: display.EPaper, Pitch: epaperPitch}
+					for _, canvas := range []*display.Canvas{display.NewCanvas(want, traits), display.NewCanvas(b.turned, traits)} {
 						if _, err := canvas.Draw(epaperScreen()); err != nil {
 							t.Fatal(err)
 						}
@@ -146,10 +147,10 @@ func TestEPaperShowsCodesThatPhonesReadAtEachTurn(t *testing.T) {
 					glass = b.Glass()
 				})
 				text := epaperScreen().Payloads[0].Text
-				if got, err := displaytest.DecodeQR(displaytest.Photo(glass)); err != nil || got != text {
+				if got, err := displaytest.DecodeQR(displaytest.PaperPhoto(glass)); err != nil || got != text {
 					t.Errorf("a phone reads %q (%v), want %q", got, err, text)
 				}
-				if got := displaytest.ZbarimgOf(t, displaytest.Photo(glass)); got != text {
+				if got := displaytest.ZbarimgOf(t, displaytest.PaperPhoto(glass)); got != text {
 					t.Errorf("zbarimg reads %q, want %q", got, text)
 				}
 			})

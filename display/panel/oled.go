@@ -137,6 +137,24 @@ func (o *oled) Draw(dst image.Rectangle, src image.Image, at image.Point) error 
 	return nil
 }
 
+// Keep sends everything again to a panel that lost its supply, and fails when it
+// is not there any more.
+func (o *oled) Keep() error {
+	if !o.on {
+		return nil
+	}
+	kept, err := o.link.kept()
+	if err == nil && !kept {
+		o.set, o.on = false, false
+		err = o.update()
+	}
+	if err != nil {
+		o.set, o.on, o.failed = false, false, true
+		return o.link.explain(err)
+	}
+	return nil
+}
+
 // update makes next what is to be seen.
 func (o *oled) update() error {
 	if o.on {

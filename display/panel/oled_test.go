@@ -204,7 +204,7 @@ func TestCodeOnAnOLEDIsReadFromAPhoto(t *testing.T) {
 		for _, degrees := range []int{0, 90} {
 			p := plugIn(t, driver, Config{Rotate: degrees})
 			screen := pair("BEYHYS")
-			if shows, err := display.NewCanvas(p.drawer).Draw(screen); err != nil || shows != "QR of the code-pair URL, version 3-M" {
+			if shows, err := display.NewCanvas(p.drawer, oledTraits).Draw(screen); err != nil || shows != "QR of the code-pair URL, version 3-M" {
 				t.Fatalf("%s: shows %q (%v)", driver, shows, err)
 			}
 			read(t, fmt.Sprintf("%s-%d", driver, degrees), p.Picture(), screen.Payloads[0].Text)
@@ -237,7 +237,7 @@ func read(t *testing.T, name string, picture *image.Gray, want string) {
 func TestOneLineOfTextIsAQuarterOfAFrame(t *testing.T) {
 	const whole = 8*(4+1+1+128) + 2*8 // bytes of a frame with addresses, and the bits of start and stop
 	p := plugIn(t, "ssd1306", Config{})
-	canvas := display.NewCanvas(p.drawer)
+	canvas := display.NewCanvas(p.drawer, oledTraits)
 	texts := []display.Screen{
 		{Kind: display.Working, Title: "Asking Amazon", Lines: []string{"for the tokens now"}},
 		{Kind: display.Working, Title: "Asking Amazon", Lines: []string{"at 09:41 of 23 May"}},
@@ -289,3 +289,6 @@ func TestHaltSaysNothingNewOfAPanelThatIsGone(t *testing.T) {
 		t.Errorf("Halt: %v, which was said before; bus closed %v", err, p.bus.Closed())
 	}
 }
+
+// oledTraits are those of a panel of 0.96 inch.
+var oledTraits = display.Traits{Technology: display.OLED, Pitch: 0.17}

@@ -1,6 +1,7 @@
 package panel
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -210,7 +211,7 @@ func TestPanelSoldUnderTheWrongNameStillShowsItsCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	screen := pair("BEYHYS")
-	if _, err := display.NewCanvas(d).Draw(screen); err != nil {
+	if _, err := display.NewCanvas(d, oledTraits).Draw(screen); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := displaytest.DecodeQR(displaytest.Photo(panel.Picture())); err != nil || got != screen.Payloads[0].Text {
@@ -231,7 +232,7 @@ func TestUnpluggedPanelComesBackWithThePicture(t *testing.T) {
 				if err != nil {
 					return nil, err
 				}
-				return display.NewCanvas(d), nil
+				return display.NewCanvas(d, oledTraits), nil
 			},
 			Report: func(shows string, err error) {
 				line, _, _ := strings.Cut(fmt.Sprint(err), "\n")
@@ -290,4 +291,32 @@ func TestUnpluggedPanelComesBackWithThePicture(t *testing.T) {
 			t.Error("the panel is lit after the end; its picture would burn in")
 		}
 	})
+}
+
+// TestPanelIsKeptLitThroughALossOfPower: nothing new may be drawn for hours, and
+// a panel that lost its supply for a moment would stay dark.
+func TestPanelIsKeptLitThroughALossOfPower(t *testing.T) {
+	for _, degrees := range []int{0, 90} {
+		p := plugIn(t, "ssd1306", Config{Rotate: degrees})
+		canvas := display.NewCanvas(p.drawer, oledTraits)
+		if _, err := canvas.Draw(pair("BEYHYS")); err != nil {
+			t.Fatal(err)
+		}
+		want := p.Picture()
+		p.bus.Traffic()
+		if err := canvas.Keep(); err != nil {
+			t.Fatal(err)
+		}
+		if sent := p.bus.Traffic(); sent.Bytes > 8 {
+			t.Errorf("%d bytes to a panel that is well", sent.Bytes)
+		}
+		p.PowerOn()
+		if err := canvas.Keep(); err != nil || !bytes.Equal(p.Picture().Pix, want.Pix) {
+			t.Errorf("turned by %d: after a loss of power the panel does not show its picture (%v)", degrees, err)
+		}
+		p.bus.Unplug(0x3c)
+		if err := canvas.Keep(); err == nil || !strings.Contains(err.Error(), "no display answered at 0x3c") {
+			t.Errorf("turned by %d: unplugged, it says %v", degrees, err)
+		}
+	}
 }

@@ -13,11 +13,14 @@ import (
 	"time"
 
 	"lwa-agent/display"
+
+	periph "periph.io/x/conn/v3/display"
 )
 
 // Driver is a kind of display.
 type Driver struct {
-	Name string
+	Name  string
+	About string // what it is for, a few words
 
 	// Poll is how often a display is looked after while it shows an offer: a
 	// terminal changes its size, the console writes over a framebuffer, a panel
@@ -27,11 +30,22 @@ type Driver struct {
 	open func(Config) (display.Display, error)
 }
 
+// How often displays are looked after; see Driver.Poll.
+const (
+	screenPoll = 2 * time.Second
+	panelPoll  = 30 * time.Second
+)
+
 // Drivers are all kinds of displays, by name.
 func Drivers() []Driver {
 	return []Driver{
-		{"png", 0, openPNG},
-		{"terminal", 2 * time.Second, openTerminal},
+		{"png", "a picture file, for a program that has the screen", 0, openPNG},
+		{"sh1106", "an OLED panel of 1.3 inch, 128x64", panelPoll, on(display.OLED, openSH1106)},
+		{"ssd1306", "an OLED panel of 0.96 inch, 128x64, or 0.91 inch, 128x32", panelPoll, on(display.OLED, openSSD1306)},
+		{"terminal", "a console, or what is behind a serial line", screenPoll, openTerminal},
+		{"waveshare2in13v2", "e-paper, V2 on its back", 0, on(display.EPaper, openWaveshare)},
+		{"waveshare2in13v3", "e-paper, V3 on its back", 0, on(display.EPaper, openWaveshare)},
+		{"waveshare2in13v4", "e-paper, V4 on its back", 0, on(display.EPaper, openWaveshare)},
 	}
 }
 
@@ -51,6 +65,18 @@ func Find(name string) (Driver, error) {
 // Open opens a display, whose driver is d.
 func (d Driver) Open(c Config) (display.Display, error) {
 	return d.open(c)
+}
+
+// on shows screens on what a driver opened, of which it tells the millimetres
+// per pixel.
+func on(technology display.Technology, open func(Config) (d periph.Drawer, pitch float64, err error)) func(Config) (display.Display, error) {
+	return func(c Config) (display.Display, error) {
+		drawer, pitch, err := open(c)
+		if err != nil {
+			return nil, err
+		}
+		return display.NewCanvas(drawer, display.Traits{Technology: technology, Pitch: pitch}), nil
+	}
 }
 
 func openTerminal(c Config) (display.Display, error) {

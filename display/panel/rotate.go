@@ -5,6 +5,8 @@ import (
 	"image"
 	"image/color"
 
+	screens "lwa-agent/display"
+
 	"periph.io/x/conn/v3/display"
 )
 
@@ -53,6 +55,14 @@ func (t turned) Draw(dst image.Rectangle, src image.Image, at image.Point) error
 		}
 	}
 	return t.Drawer.Draw(area, picture, area.Min)
+}
+
+// Keep implements display.Keeper for drawers that do.
+func (t turned) Keep() error {
+	if k, ok := t.Drawer.(screens.Keeper); ok {
+		return k.Keep()
+	}
+	return nil
 }
 
 // place is where a pixel of the picture is on the panel.

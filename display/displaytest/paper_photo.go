@@ -1,0 +1,41 @@
+package displaytest
+
+import (
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// PaperPhoto is what a camera sees of a panel without backlight: a few pixels for
+// each of the panel's, and its grey frame.
+func PaperPhoto(picture *image.Gray) *image.Gray {
+	const scale, frame = 4, 60
+	b := picture.Bounds()
+	out := image.NewGray(image.Rect(0, 0, b.Dx()*scale+2*frame, b.Dy()*scale+2*frame))
+	draw.Draw(out, out.Rect, image.NewUniform(color.Gray{0xa0}), image.Point{}, draw.Src)
+	for y := range b.Dy() * scale {
+		for x := range b.Dx() * scale {
+			out.SetGray(x+frame, y+frame, picture.GrayAt(b.Min.X+x/scale, b.Min.Y+y/scale))
+		}
+	}
+	return out
+}
+
+// ZbarimgOf reads the QR codes in a picture with Zbarimg.
+func ZbarimgOf(t testing.TB, picture image.Image) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "picture.png")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, picture); err != nil {
+		t.Fatal(err)
+	}
+	return Zbarimg(t, path)
+}
