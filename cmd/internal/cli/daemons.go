@@ -1,6 +1,13 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
+
+	"lwa-agent/cmd/internal/config"
+	"lwa-agent/display/panel"
+
+	"github.com/spf13/cobra"
+)
 
 func (a *app) runCommand() *cobra.Command {
 	var o runOptions
@@ -27,16 +34,45 @@ type runOptions struct {
 }
 
 func (a *app) displayCommand() *cobra.Command {
-	return &cobra.Command{
+	var test, list bool
+	cmd := &cobra.Command{
 		Use:   "display",
 		Short: "Draws what the daemon says on the configured displays",
 		Long: `Draws what the daemon says on the displays that config.toml names, with none there
-on the virtual console that can be seen, until it is stopped. It needs neither
-network nor secrets. A display or a daemon that is not there is waited for.`,
-		Args: noArgs(anyFlags),
+on the framebuffer or the virtual console that can be seen, until it is stopped. It
+needs neither network nor secrets. A display or a daemon that is not there is
+waited for.
+
+--list prints the displays, buses and terminals of this device as lines for
+config.toml, and what is missing for others. --test draws a test card and every
+screen on the configured displays and says what can be seen: what to run after
+wiring a panel.`,
+		Example: `  lwa-agent display --list
+  sudo systemctl stop lwa-agent-display && sudo lwa-agent display --test`,
+		Args: noArgs(func() error {
+			if test && list {
+				return errors.New("--test and --list are given; leave one out")
+			}
+			return nil
+		}),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case list:
+				found, missing := panel.List()
+				a.listDisplays(found, missing)
+				return nil
+			case test:
+				displays, err := config.LoadDisplays(a.configPath)
+				if err != nil {
+					return err
+				}
+				return a.tryDisplays(cmd.Context(), displays)
+			}
 			a.followDisplays(cmd.Context())
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&test, "test", false, "draw a test card and every screen, then end")
+	cmd.Flags().BoolVar(&list, "list", false, "print the displays that were found, as lines for config.toml")
+	return cmd
 }

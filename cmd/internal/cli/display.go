@@ -88,6 +88,9 @@ type target struct {
 	shy bool
 }
 
+// name is how messages call it.
+func (t *target) name() string { return strings.TrimSpace(t.driver + " " + t.device) }
+
 // targetsFor is what is drawn on: what is configured, else the virtual console
 // that can be seen.
 func targetsFor(displays []config.Display) []*target {
@@ -199,8 +202,7 @@ func (b *board) report(i int, shows string, err error) {
 	problem := ""
 	if err != nil {
 		problem = oneLine(err)
-		name := strings.TrimSpace(b.targets[i].driver + " " + b.targets[i].device)
-		fmt.Fprintf(b.stderr, "lwa-agent: display %s: %s\n", name, problem)
+		fmt.Fprintf(b.stderr, "lwa-agent: display %s: %s\n", b.targets[i].name(), problem)
 	}
 	b.mu.Lock()
 	b.reports[i].Shows, b.reports[i].Error = shows, problem

@@ -22,7 +22,7 @@ const consoleAddress = "https://developer.amazon.com/loginwithamazon/console/sit
 // ask gets all answers. Nothing is written before the last one.
 func (s *setup) ask(ctx context.Context) error {
 	for _, next := range []func(context.Context) error{
-		s.askReplace, s.askTab, s.askClientID, s.askSecret, s.askRedirect, s.askProduct, s.askUser,
+		s.askReplace, s.askTab, s.askClientID, s.askSecret, s.askRedirect, s.askProduct, s.askDisplay, s.askUser,
 	} {
 		if err := next(ctx); err != nil {
 			return err

@@ -35,6 +35,9 @@ func (s *setup) checkFlags(ctx context.Context) error {
 		}
 		s.secret = lwa.NewSecret(text)
 	}
+	if err := s.checkDisplayFlag(); err != nil {
+		return fmt.Errorf("--display: %w", err)
+	}
 	if s.given("user") {
 		if err := mayJoin(s.flag("user")); err != nil {
 			return fmt.Errorf("--user: %w", err)

@@ -105,6 +105,9 @@ func (r *reader) place(text []byte, path, line string) (at int, insert string) {
 		}
 	}
 	header := "[" + in + "]\n"
+	if name := withoutNumbers(in); name != in { // the next element of a list
+		header = "[[" + name + "]]\n"
+	}
 	switch {
 	case len(text) == 0:
 	case text[len(text)-1] == '\n':
