@@ -55,8 +55,8 @@ const (
 const maxTransfer = 4096
 
 // EPaper is a simulated e-paper panel on an SPI port with its three pins. It is
-// written from the command tables of the datasheets (Solomon Systech SSD1675B
-// rev 1.0, SSD1680 rev 0.14, chapter "command table"), not from any driver.
+// written from the command table that the controllers share (Solomon Systech
+// SSD1675B, SSD1680), not from our driver; periph's drivers speak for it.
 //
 // It follows what a command does to the picture: memory, windows, counters, the
 // waveform that decides what a pixel is driven to. Voltages, temperature and

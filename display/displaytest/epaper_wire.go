@@ -83,7 +83,7 @@ func (p *EPaper) busy() gpio.Level {
 		return *p.stuck
 	case p.unplugged:
 		return gpio.Low
-	case p.asleep: // "BUSY pad will keep output high"
+	case p.asleep: // until the reset
 		return gpio.High
 	default:
 		return gpio.Level(p.working())

@@ -30,12 +30,11 @@ func waveshareOn(c Config, chips gpioChips,
 	open func(path string, clock physic.Frequency, mode spi.Mode) (spi.Conn, io.Closer, error),
 ) (_ display.Drawer, pitch float64, err error) {
 	m, ok := waveshare2in13(c.Driver)
-	switch {
-	case !ok:
+	if !ok {
 		return nil, 0, fmt.Errorf("there is no panel %s; write waveshare2in13v2, v3 or v4, as printed on its back", c.Driver)
-	case c.Width != 0 && c.Width != epaperLength || c.Height != 0 && c.Height != epaperBreadth:
-		return nil, 0, fmt.Errorf("a %s has %dx%d pixels before it is turned, not %dx%d; leave width and height out",
-			m.name, epaperLength, epaperBreadth, c.Width, c.Height)
+	}
+	if err := refuse(c, "device", "rotate", "dc_pin", "reset_pin", "busy_pin", "width_mm"); err != nil {
+		return nil, 0, err
 	}
 	var opened []io.Closer
 	giveBack := func() error {
