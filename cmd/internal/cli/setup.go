@@ -39,7 +39,7 @@ not waited for.`,
 	f.String("client-secret-file", "", "`FILE` with the client secret, or - to read it (tab 2)")
 	f.String("redirect-uri", "", "`URL` of the Allowed Return URLs (tab 2)")
 	f.String("product-id", "", "product `ID`, for Alexa only")
-	f.String("display", "", "`DRIVER` or DRIVER:DEVICE to show the link on, or none; see display --list")
+	f.String("display", "", "`DRIVER`, or DRIVER:DEVICE, or none")
 	f.String("region", "", "`na`, eu or fe; never asked, na unless configured")
 	f.String("user", "", "`NAME` of who joins the group "+agentGroup)
 	f.Bool("no-user", false, "let nobody join it")
