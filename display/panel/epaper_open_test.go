@@ -15,6 +15,7 @@ import (
 	"periph.io/x/conn/v3/physic"
 	"periph.io/x/conn/v3/spi"
 
+	"lwa-agent/display"
 	"lwa-agent/display/displaytest"
 )
 
@@ -40,7 +41,7 @@ func (h *hat) Close() error {
 	return nil
 }
 
-func (h *hat) open(c Config) (periphdisplay.Drawer, float64, error) {
+func (h *hat) open(c Config) (periphdisplay.Drawer, display.Traits, error) {
 	return waveshareOn(c, h.gpio.on(), func(path string, f physic.Frequency, m spi.Mode) (spi.Conn, io.Closer, error) {
 		h.device = path
 		wire, err := h.Connect(f, m, 8)
@@ -63,15 +64,15 @@ func (h *hat) given(t *testing.T) {
 func TestWaveshareHATNeedsNoSettingButItsDriver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHat(t, displaytest.SSD1680Z, "GPIO25", "GPIO17", "GPIO24")
-		d, pitch, err := h.open(Config{Driver: "waveshare2in13v4"})
+		d, traits, err := h.open(Config{Driver: "waveshare2in13v4"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if h.device != "/dev/spidev0.0" {
 			t.Errorf("device %s, want the header's first with its first chip select", h.device)
 		}
-		if math.Abs(pitch-0.194) > 0.001 || d.Bounds() != image.Rect(0, 0, 250, 122) {
-			t.Errorf("%v at %v mm, want the panel lying at 0.194 mm", d.Bounds(), pitch)
+		if math.Abs(traits.Pitch-0.194) > 0.001 || d.Bounds() != image.Rect(0, 0, 250, 122) {
+			t.Errorf("%v at %v mm, want the panel lying at 0.194 mm", d.Bounds(), traits.Pitch)
 		}
 		if err := d.Draw(d.Bounds(), image.Black, image.Point{}); err != nil {
 			t.Fatal(err)
@@ -91,15 +92,15 @@ func TestWaveshareHATNeedsNoSettingButItsDriver(t *testing.T) {
 func TestWaveshareTakesThePinsAndTheTurnThatItIsGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHat(t, displaytest.SSD1675B, "GPIO2", "GPIO25", "GPIO17")
-		d, pitch, err := h.open(Config{
+		d, traits, err := h.open(Config{
 			Driver: "waveshare2in13v2", Device: "/dev/spidev1.2", Rotate: 90, WidthMM: 50,
 			DCPin: "gpiochip0:2", ResetPin: "GPIO25", BusyPin: "gpiochip1:0",
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h.device != "/dev/spidev1.2" || pitch != 0.2 || d.Bounds() != image.Rect(0, 0, 122, 250) {
-			t.Errorf("%s, %v at %v mm", h.device, d.Bounds(), pitch)
+		if h.device != "/dev/spidev1.2" || traits.Pitch != 0.2 || d.Bounds() != image.Rect(0, 0, 122, 250) {
+			t.Errorf("%s, %v at %v mm", h.device, d.Bounds(), traits.Pitch)
 		}
 		if err := d.Draw(d.Bounds(), image.White, image.Point{}); err != nil {
 			t.Error(err)

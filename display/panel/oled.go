@@ -7,7 +7,9 @@ import (
 	"image/color"
 	"slices"
 
-	"periph.io/x/conn/v3/display"
+	periph "periph.io/x/conn/v3/display"
+
+	"lwa-agent/display"
 )
 
 // oledChip is in what the controllers of small OLED panels differ. Everything
@@ -74,7 +76,7 @@ type oledLink interface {
 	Close() error
 }
 
-// oled is a display.Drawer for a panel of 128x64 or 128x32 pixels. What is white
+// oled is a periph.Drawer for a panel of 128x64 or 128x32 pixels. What is white
 // in a picture is lit. It is switched on after the first picture was sent: its
 // memory holds anything before. It sends what changed and no more.
 type oled struct {
@@ -112,7 +114,7 @@ func (o *oled) String() string          { return o.chip.name }
 func (o *oled) ColorModel() color.Model { return color.GrayModel }
 func (o *oled) Bounds() image.Rectangle { return o.bounds }
 
-// Draw implements display.Drawer.
+// Draw implements periph.Drawer.
 func (o *oled) Draw(dst image.Rectangle, src image.Image, at image.Point) error {
 	dst, at = clip(o, dst, src, at)
 	for y := dst.Min.Y; y < dst.Max.Y; y++ {
@@ -128,7 +130,22 @@ func (o *oled) Draw(dst image.Rectangle, src image.Image, at image.Point) error 
 	if o.on && bytes.Equal(o.next, o.shown) {
 		return nil
 	}
-	if err := o.update(); err != nil {
+	return o.update()
+}
+
+// Keep implements display.Keeper: it draws the picture again where the panel was
+// away since, and fails while it is. All being well it sends a byte and reads
+// one; where a panel cannot be asked, it sends everything.
+func (o *oled) Keep() error {
+	if !o.on {
+		return nil // nothing was drawn, or that failed
+	}
+	return o.update()
+}
+
+// update makes next what is to be seen.
+func (o *oled) update() error {
+	if err := o.transmit(); err != nil {
 		o.set, o.on, o.failed = false, false, true
 		return o.link.explain(err)
 	}
@@ -137,26 +154,7 @@ func (o *oled) Draw(dst image.Rectangle, src image.Image, at image.Point) error 
 	return nil
 }
 
-// Keep sends everything again to a panel that lost its supply, and fails when it
-// is not there any more.
-func (o *oled) Keep() error {
-	if !o.on {
-		return nil
-	}
-	kept, err := o.link.kept()
-	if err == nil && !kept {
-		o.set, o.on = false, false
-		err = o.update()
-	}
-	if err != nil {
-		o.set, o.on, o.failed = false, false, true
-		return o.link.explain(err)
-	}
-	return nil
-}
-
-// update makes next what is to be seen.
-func (o *oled) update() error {
+func (o *oled) transmit() error {
 	if o.on {
 		kept, err := o.link.kept()
 		if err != nil {
@@ -232,4 +230,7 @@ func (o *oled) Halt() error {
 	return err
 }
 
-var _ display.Drawer = (*oled)(nil)
+var (
+	_ periph.Drawer  = (*oled)(nil)
+	_ display.Keeper = (*oled)(nil)
+)

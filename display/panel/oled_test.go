@@ -2,9 +2,10 @@ package panel
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
-	"image/draw"
+	"image/color"
 	"image/png"
 	"math/rand/v2"
 	"os"
@@ -86,61 +87,17 @@ func TestOLEDShowsWhatIsDrawnToThePixel(t *testing.T) {
 		if n := differing(p.Picture(), want); n != 0 {
 			t.Errorf("%s: %d of %d pixels are wrong", driver, n, len(want.Pix))
 		}
+		if err := p.drawer.Draw(want.Rect, image.NewUniform(color.RGBA{250, 250, 220, 255}), image.Point{}); err != nil {
+			t.Fatal(err)
+		}
+		if seen := p.Picture(); bytes.Contains(seen.Pix, []byte{0}) {
+			t.Errorf("%s: a bright picture in colours is not lit everywhere", driver)
+		}
 		if !p.On() || p.Clock()>>4 != 15 {
 			t.Errorf("%s: on %v, clock %#x; with a slower one cameras see dark bands", driver, p.On(), p.Clock())
 		}
 		if c := p.Complaints(); len(c) != 0 {
 			t.Errorf("%s: what was sent is not in the datasheet: %q", driver, c)
-		}
-	}
-}
-
-func TestPartsLandWhereTheyShould(t *testing.T) {
-	for _, driver := range []string{"ssd1306", "sh1106"} {
-		for _, degrees := range []int{0, 90, 180, 270} {
-			p := plugIn(t, driver, Config{Rotate: degrees})
-			want := image.NewGray(p.drawer.Bounds())
-			p.draw(t, want)
-			sheet := noise(image.Rect(-40, -40, 200, 200)) // parts begin anywhere, and hang over the edges
-			random := rand.New(rand.NewPCG(3, 4))
-			for range 100 {
-				at := image.Pt(random.IntN(128), random.IntN(128))
-				part := image.Rect(0, 0, 1+random.IntN(40), 1+random.IntN(40)).Add(image.Pt(random.IntN(140)-10, random.IntN(140)-10))
-				draw.Draw(want, part, sheet, at, draw.Src)
-				if err := p.drawer.Draw(part, sheet, at); err != nil {
-					t.Fatal(err)
-				}
-				if n := differing(turnedBack(p.Picture(), degrees), want); n != 0 {
-					t.Fatalf("%s turned by %d: %d pixels are wrong after a part at %v", driver, degrees, n, part)
-				}
-			}
-		}
-	}
-}
-
-// turnedBack turns a picture anticlockwise, in quarters.
-func turnedBack(picture *image.Gray, degrees int) *image.Gray {
-	for ; degrees > 0; degrees -= 90 {
-		b := picture.Bounds()
-		out := image.NewGray(image.Rect(0, 0, b.Dy(), b.Dx()))
-		for y := range b.Dy() {
-			for x := range b.Dx() {
-				out.SetGray(y, b.Dx()-1-x, picture.GrayAt(x, y))
-			}
-		}
-		picture = out
-	}
-	return picture
-}
-
-func TestRotationIsClockwise(t *testing.T) {
-	for degrees, want := range map[int]image.Point{0: {0, 0}, 90: {127, 0}, 180: {127, 63}, 270: {0, 63}} {
-		p := plugIn(t, "ssd1306", Config{Rotate: degrees})
-		picture := image.NewGray(p.drawer.Bounds())
-		picture.Pix[0] = 0xff // its upper left corner
-		p.draw(t, picture)
-		if got := p.Picture().GrayAt(want.X, want.Y).Y; got != 0xff {
-			t.Errorf("turned by %d degrees, the upper left corner is not at %v of the panel", degrees, want)
 		}
 	}
 }
@@ -189,6 +146,10 @@ func TestFirstPictureTakesNoLongerThanTheWire(t *testing.T) {
 	}
 }
 
+func oledTraits() display.Traits {
+	return display.Traits{Technology: display.OLED, Pitch: 0.17}
+}
+
 // pair leaves the payload as it is, so that only the line with the code changes.
 func pair(code string) display.Screen {
 	return display.Screen{
@@ -204,7 +165,7 @@ func TestCodeOnAnOLEDIsReadFromAPhoto(t *testing.T) {
 		for _, degrees := range []int{0, 90} {
 			p := plugIn(t, driver, Config{Rotate: degrees})
 			screen := pair("BEYHYS")
-			if shows, err := display.NewCanvas(p.drawer, oledTraits).Draw(screen); err != nil || shows != "QR of the code-pair URL, version 3-M" {
+			if shows, err := display.NewCanvas(p.drawer, oledTraits()).Draw(screen); err != nil || shows != "QR of the code-pair URL, version 3-M" {
 				t.Fatalf("%s: shows %q (%v)", driver, shows, err)
 			}
 			read(t, fmt.Sprintf("%s-%d", driver, degrees), p.Picture(), screen.Payloads[0].Text)
@@ -220,11 +181,11 @@ func read(t *testing.T, name string, picture *image.Gray, want string) {
 		t.Errorf("a phone reads %q (%v), want %q", got, err, want)
 	}
 	path := filepath.Join(t.ArtifactDir(), name+".png")
-	var file bytes.Buffer
-	if err := png.Encode(&file, photo); err != nil {
-		t.Fatal(err)
+	file, err := os.Create(path)
+	if err == nil {
+		err = errors.Join(png.Encode(file, photo), file.Close())
 	}
-	if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got := displaytest.Zbarimg(t, path); got != want {
@@ -237,7 +198,7 @@ func read(t *testing.T, name string, picture *image.Gray, want string) {
 func TestOneLineOfTextIsAQuarterOfAFrame(t *testing.T) {
 	const whole = 8*(4+1+1+128) + 2*8 // bytes of a frame with addresses, and the bits of start and stop
 	p := plugIn(t, "ssd1306", Config{})
-	canvas := display.NewCanvas(p.drawer, oledTraits)
+	canvas := display.NewCanvas(p.drawer, oledTraits())
 	texts := []display.Screen{
 		{Kind: display.Working, Title: "Asking Amazon", Lines: []string{"for the tokens now"}},
 		{Kind: display.Working, Title: "Asking Amazon", Lines: []string{"at 09:41 of 23 May"}},
@@ -274,8 +235,8 @@ func TestTwoSmallChangesFarApartAreSentAlone(t *testing.T) {
 func TestHaltLeavesThePanelDarkAndTheBusClosed(t *testing.T) {
 	p := plugIn(t, "ssd1306", Config{})
 	p.draw(t, noise(p.drawer.Bounds()))
-	if err := p.drawer.Halt(); err != nil || displaytest.Lit(p.Picture()) || !p.bus.Closed() {
-		t.Errorf("Halt: %v; lit %v, bus closed %v", err, displaytest.Lit(p.Picture()), p.bus.Closed())
+	if err := p.drawer.Halt(); err != nil || p.On() || !p.bus.Closed() {
+		t.Errorf("Halt: %v; on %v, bus closed %v", err, p.On(), p.bus.Closed())
 	}
 }
 
@@ -289,6 +250,3 @@ func TestHaltSaysNothingNewOfAPanelThatIsGone(t *testing.T) {
 		t.Errorf("Halt: %v, which was said before; bus closed %v", err, p.bus.Closed())
 	}
 }
-
-// oledTraits are those of a panel of 0.96 inch.
-var oledTraits = display.Traits{Technology: display.OLED, Pitch: 0.17}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	"periph.io/x/conn/v3/display"
+	periph "periph.io/x/conn/v3/display"
 	"periph.io/x/conn/v3/i2c"
+
+	"lwa-agent/display"
 )
 
 // The two addresses of these panels: a jumper or a resistor decides.
@@ -16,43 +18,49 @@ const (
 )
 
 // openSSD1306 opens an OLED panel of 128x64 (0.96 inch) or 128x32 pixels (0.91
-// inch), on an I2C bus or, with its D/C on DCPin and perhaps RES# on ResetPin,
-// on an SPI port. pitch is in mm per pixel.
-func openSSD1306(c Config) (d display.Drawer, pitch float64, err error) {
+// inch), on an I2C bus or, with pins for D/C and RES#, on an SPI port.
+func openSSD1306(c Config) (periph.Drawer, display.Traits, error) {
 	width := 21.74 // mm
 	if c.Height == 32 {
 		width = 22.38
 	}
-	return openOLED(c, ssd1306(), width/128)
+	return openOLED(c, ssd1306(), width)
 }
 
 // openSH1106 opens an OLED panel of 128x64 pixels, 1.3 inch as a rule, on the
 // same buses.
-func openSH1106(c Config) (d display.Drawer, pitch float64, err error) {
-	return openOLED(c, sh1106(), 29.42/128)
+func openSH1106(c Config) (periph.Drawer, display.Traits, error) {
+	return openOLED(c, sh1106(), 29.42)
 }
 
-func openOLED(c Config, chip oledChip, pitch float64) (display.Drawer, float64, error) {
+func openOLED(c Config, chip oledChip, width float64) (periph.Drawer, display.Traits, error) {
+	if c.WidthMM > 0 {
+		width = c.WidthMM
+	}
+	traits := display.Traits{Technology: display.OLED, Pitch: width / 128}
 	if c.Device == "" {
 		c.Device = "/dev/i2c-1" // the one on the header of a Raspberry Pi
 	}
-	if c.WidthMM > 0 {
-		pitch = c.WidthMM / 128
-	}
-	onSPI := strings.HasPrefix(c.Device, "/dev/spidev")
-	if !onSPI && (c.DCPin != "" || c.ResetPin != "") {
-		return nil, 0, fmt.Errorf("%s is no SPI port, but there are pins for one; write device = \"/dev/spidev0.0\", or leave the pins out", c.Device)
-	}
-	if onSPI {
+	known := []string{"device", "width", "height", "rotate", "width_mm"}
+	if strings.HasPrefix(c.Device, "/dev/spidev") {
+		if err := refuse(c, append(known, "dc_pin", "reset_pin")...); err != nil {
+			return nil, traits, err
+		}
 		d, err := openOLEDOnSPI(c, chip, kernelGPIO(), openSPI)
-		return d, pitch, err
+		return d, traits, err
+	}
+	if c.DCPin != "" || c.ResetPin != "" {
+		return nil, traits, fmt.Errorf("%s is no SPI port, but there are pins for one; write device = \"/dev/spidev0.0\", or remove the pins", c.Device)
+	}
+	if err := refuse(c, append(known, "address")...); err != nil {
+		return nil, traits, err
 	}
 	bus, err := openI2C(c.Device)
 	if err != nil {
-		return nil, 0, err
+		return nil, traits, err
 	}
 	d, err := oledOnI2C(bus, c, chip)
-	return d, pitch, err
+	return d, traits, err
 }
 
 // oledHeight checks what does not depend on the bus.
@@ -71,7 +79,7 @@ func oledHeight(c Config, chip oledChip) (int, error) {
 // oledOnI2C sets up the panel on a bus, which it closes in the end and when
 // there is none. With no address given, it takes the first of the usual ones
 // that answers.
-func oledOnI2C(bus i2c.BusCloser, c Config, chip oledChip) (display.Drawer, error) {
+func oledOnI2C(bus i2c.BusCloser, c Config, chip oledChip) (periph.Drawer, error) {
 	height, err := oledHeight(c, chip)
 	if err != nil {
 		return nil, errors.Join(err, bus.Close())
@@ -107,7 +115,7 @@ func oledOnI2C(bus i2c.BusCloser, c Config, chip oledChip) (display.Drawer, erro
 	return nil, errors.Join(problem, bus.Close())
 }
 
-func rotateOrHalt(o *oled, c Config) (display.Drawer, error) {
+func rotateOrHalt(o *oled, c Config) (periph.Drawer, error) {
 	d, err := rotate(o, c.Rotate)
 	if err != nil {
 		return nil, errors.Join(err, o.Halt())

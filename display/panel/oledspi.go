@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"periph.io/x/conn/v3/display"
+	periph "periph.io/x/conn/v3/display"
 	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/physic"
 	"periph.io/x/conn/v3/spi"
@@ -22,7 +22,7 @@ const oledClock = 2 * physic.MegaHertz
 // high, or made by the module itself.
 func openOLEDOnSPI(c Config, chip oledChip, chips gpioChips,
 	open func(path string, clock physic.Frequency, mode spi.Mode) (spi.Conn, io.Closer, error),
-) (display.Drawer, error) {
+) (periph.Drawer, error) {
 	var opened []io.Closer
 	link := &spiLink{path: c.Device, close: func() error {
 		var errs []error
@@ -53,7 +53,7 @@ func openOLEDOnSPI(c Config, chip oledChip, chips gpioChips,
 
 // oledOnSPI sets up the panel behind a link, which it closes in the end and when
 // that fails.
-func oledOnSPI(link *spiLink, c Config, chip oledChip) (display.Drawer, error) {
+func oledOnSPI(link *spiLink, c Config, chip oledChip) (periph.Drawer, error) {
 	height, err := oledHeight(c, chip)
 	if err != nil {
 		return nil, errors.Join(err, link.Close())

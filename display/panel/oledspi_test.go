@@ -130,7 +130,7 @@ func TestPinsOfAnOLEDOnSPI(t *testing.T) {
 
 func TestPinsOnAnI2CBusAreAMistake(t *testing.T) {
 	_, _, err := openSSD1306(Config{Device: "/dev/i2c-1", DCPin: "GPIO24"})
-	if err == nil || err.Error() != `/dev/i2c-1 is no SPI port, but there are pins for one; write device = "/dev/spidev0.0", or leave the pins out` {
+	if err == nil || err.Error() != `/dev/i2c-1 is no SPI port, but there are pins for one; write device = "/dev/spidev0.0", or remove the pins` {
 		t.Errorf("status would say %v", err)
 	}
 }

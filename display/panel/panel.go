@@ -40,12 +40,12 @@ const (
 func Drivers() []Driver {
 	return []Driver{
 		{"png", "a picture file, for a program that has the screen", 0, openPNG},
-		{"sh1106", "an OLED panel of 1.3 inch, 128x64", panelPoll, on(display.OLED, openSH1106)},
-		{"ssd1306", "an OLED panel of 0.96 inch, 128x64, or 0.91 inch, 128x32", panelPoll, on(display.OLED, openSSD1306)},
+		{"sh1106", "an OLED panel of 1.3 inch, 128x64", panelPoll, on(openSH1106)},
+		{"ssd1306", "an OLED panel of 0.96 inch, 128x64, or 0.91 inch, 128x32", panelPoll, on(openSSD1306)},
 		{"terminal", "a console, or what is behind a serial line", screenPoll, openTerminal},
-		{"waveshare2in13v2", "e-paper, V2 on its back", 0, on(display.EPaper, openWaveshare)},
-		{"waveshare2in13v3", "e-paper, V3 on its back", 0, on(display.EPaper, openWaveshare)},
-		{"waveshare2in13v4", "e-paper, V4 on its back", 0, on(display.EPaper, openWaveshare)},
+		{"waveshare2in13v2", "e-paper, V2 on its back", 0, on(openWaveshare)},
+		{"waveshare2in13v3", "e-paper, V3 on its back", 0, on(openWaveshare)},
+		{"waveshare2in13v4", "e-paper, V4 on its back", 0, on(openWaveshare)},
 	}
 }
 
@@ -67,15 +67,14 @@ func (d Driver) Open(c Config) (display.Display, error) {
 	return d.open(c)
 }
 
-// on shows screens on what a driver opened, of which it tells the millimetres
-// per pixel.
-func on(technology display.Technology, open func(Config) (d periph.Drawer, pitch float64, err error)) func(Config) (display.Display, error) {
+// on shows screens on what a driver opened.
+func on(open func(Config) (periph.Drawer, display.Traits, error)) func(Config) (display.Display, error) {
 	return func(c Config) (display.Display, error) {
-		drawer, pitch, err := open(c)
+		drawer, traits, err := open(c)
 		if err != nil {
 			return nil, err
 		}
-		return display.NewCanvas(drawer, display.Traits{Technology: technology, Pitch: pitch}), nil
+		return display.NewCanvas(drawer, traits), nil
 	}
 }
 

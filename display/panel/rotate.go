@@ -5,14 +5,14 @@ import (
 	"image"
 	"image/color"
 
-	screens "lwa-agent/display"
+	periph "periph.io/x/conn/v3/display"
 
-	"periph.io/x/conn/v3/display"
+	"lwa-agent/display"
 )
 
 // rotate has pictures turned clockwise by so many degrees before d draws them,
 // for a panel that is mounted turned the other way.
-func rotate(d display.Drawer, degrees int) (display.Drawer, error) {
+func rotate(d periph.Drawer, degrees int) (periph.Drawer, error) {
 	switch degrees {
 	case 0:
 		return d, nil
@@ -22,13 +22,13 @@ func rotate(d display.Drawer, degrees int) (display.Drawer, error) {
 	return nil, fmt.Errorf("rotate = %d cannot be; write 0, 90, 180 or 270 (degrees clockwise)", degrees)
 }
 
-// turned is a display.Drawer before which pictures are turned.
+// turned is a periph.Drawer before which pictures are turned.
 type turned struct {
-	display.Drawer
+	periph.Drawer
 	degrees int
 }
 
-// Bounds implements display.Drawer: those of the picture before it is turned.
+// Bounds implements periph.Drawer: those of the picture before it is turned.
 func (t turned) Bounds() image.Rectangle {
 	size := t.Drawer.Bounds().Size()
 	if t.degrees != 180 {
@@ -37,7 +37,7 @@ func (t turned) Bounds() image.Rectangle {
 	return image.Rectangle{Max: size}
 }
 
-// Draw implements display.Drawer, in shades of grey.
+// Draw implements periph.Drawer, in shades of grey.
 func (t turned) Draw(dst image.Rectangle, src image.Image, at image.Point) error {
 	clipped, at := clip(t, dst, src, at)
 	if clipped.Empty() {
@@ -57,9 +57,9 @@ func (t turned) Draw(dst image.Rectangle, src image.Image, at image.Point) error
 	return t.Drawer.Draw(area, picture, area.Min)
 }
 
-// Keep implements display.Keeper for drawers that do.
+// Keep implements display.Keeper for a driver that does.
 func (t turned) Keep() error {
-	if k, ok := t.Drawer.(screens.Keeper); ok {
+	if k, ok := t.Drawer.(display.Keeper); ok {
 		return k.Keep()
 	}
 	return nil
