@@ -42,6 +42,8 @@ type Config struct {
 	// NetworkChanged tells that waiting for the network may be over. Nil: never.
 	NetworkChanged <-chan struct{}
 	Log            *slog.Logger
+
+	disk fileSystem // nil: the kernel's
 }
 
 // Agent is a running agent. One goroutine, Run's, owns everything in it but
@@ -51,6 +53,7 @@ type Config struct {
 type Agent struct {
 	cfg    Config
 	client *lwa.Client // of the next call; calls in flight have copies
+	disk   fileSystem
 	store  *store
 	m      *machine
 	serial string // made and kept; empty while it could not be kept
@@ -61,7 +64,7 @@ type Agent struct {
 	questions   uint64
 	waiting     map[uint64]chan<- replied
 	displays    map[uint64][]Display // by the connection that reported them
-	readOnly    bool                 // the state directory could not be written at the start, and nothing was saved since
+	unwritable  bool                 // the last look at the state directory said so, and no save has been tried since
 	tokenSock   *tokenSocket         // nil while not linked
 	servers     []httpSocket
 	runtimeLock *os.File // held for life, or a second agent would take the sockets over
@@ -78,7 +81,11 @@ type Agent struct {
 // New locks and loads the state directory and opens the sockets. Errors are
 // for people; the caller may show them and end.
 func New(cfg Config) (*Agent, error) {
-	st, err := openStore(cfg.StateDir)
+	disk := cfg.disk
+	if disk == nil {
+		disk = kernel{}
+	}
+	st, err := openStore(cfg.StateDir, disk)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +94,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, errors.Join(trouble, st.close())
 	}
 	a := &Agent{
-		cfg: cfg, client: &cfg.Client, store: st,
+		cfg: cfg, client: &cfg.Client, disk: disk, store: st,
 		calls: map[uint64]context.CancelFunc{}, waiting: map[uint64]chan<- replied{}, displays: map[uint64][]Display{},
 		events: make(chan event, 16), asked: make(chan question), jobs: make(chan func()), ended: make(chan struct{}),
 	}
@@ -105,10 +112,9 @@ func New(cfg Config) (*Agent, error) {
 	now := cfg.Uptime()
 	seed := rand.NewPCG(rand.Uint64(), rand.Uint64())
 	a.m = newMachine(a.settings(), rec, a.loadAccess(rec.Link), why, now, bootTime(now), rand.New(seed))
-	if err := st.writable(); err != nil {
-		cfg.Log.Warn("state directory cannot be written", "error", err)
-		a.m.raise(sourceStore, "store", "the state directory cannot be written: "+err.Error(), a.cureOfStore(err))
-		a.readOnly = true
+	if news := a.lookAtDisk(); news.problem != "" {
+		cfg.Log.Warn("state directory cannot be written", "error", news.problem)
+		a.m.heardOfDisk(news)
 	}
 	a.handle(a.keepAccess(a.m.access)) // what a killed agent left in token files may be of a link that is gone
 	a.publish()

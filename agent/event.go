@@ -16,7 +16,7 @@ type (
 	ticked struct {
 		synchronized bool      // whether something keeps the wall clock right
 		epoch        time.Time // the wall clock's idea of uptime 0
-		mended       bool      // the state directory, which could not be written at the start, can be
+		disk         diskNews
 	}
 
 	// answered: a call to Amazon ended. Which kind it was the machine knows;
@@ -120,10 +120,11 @@ type effect interface{ isEffect() }
 
 type (
 	// save writes the record; the last effect of its step, for what follows
-	// depends on it. forget removes the generation before it first.
+	// depends on it. forget removes the generation before it first. One ahead of
+	// a link fails where there would be no room for the link.
 	save struct {
-		record record
-		forget bool
+		record        record
+		forget, ahead bool
 	}
 
 	// The calls to Amazon; each is answered by an answered event.
@@ -197,6 +198,13 @@ const (
 	tooMany                  // codes come too fast
 	notSaved                 // the state directory cannot be written
 )
+
+// diskNews is what a look at the state directory has shown: that a save would
+// fail, or that this is over; zero: nothing new.
+type diskNews struct {
+	problem, hint string
+	mended        bool
+}
 
 // access is an access token with its end in uptime.
 type access struct {

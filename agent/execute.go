@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"time"
@@ -62,16 +61,17 @@ func (a *Agent) execute(e effect) event {
 	return nil
 }
 
-const storeHint = "free space on the disk or make it writable; it is tried again by itself"
-
 // save puts a record on the disk. Without a serial number only a link is saved:
 // an offer made without it would make a second device of this one.
 func (a *Agent) save(e save) event {
-	a.readOnly = false // the outcome tells more
+	a.unwritable = false // the outcome tells more
 	err := a.keepSerial()
 	if holdsLink := !e.record.Link.isZero() || !e.record.Candidate.isZero(); err != nil && holdsLink {
 		a.cfg.Log.Warn("no serial number", "error", err)
 		err = nil
+	}
+	if err == nil && e.ahead {
+		err = a.store.writable()
 	}
 	switch {
 	case err != nil:
@@ -84,17 +84,6 @@ func (a *Agent) save(e save) event {
 		return saved{problem: err.Error(), hint: a.cureOfStore(err), writes: a.store.writes}
 	}
 	return saved{writes: a.store.writes}
-}
-
-func (a *Agent) cureOfStore(err error) string {
-	switch {
-	case a.store.blocked != nil, errors.Is(err, fs.ErrPermission):
-		return "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
-	case errors.Is(err, fs.ErrNotExist):
-		return "the directory was removed; to make it again: systemctl restart lwa-agent"
-	default:
-		return storeHint
-	}
 }
 
 // call makes one call to Amazon in a goroutine of its own.
@@ -138,7 +127,7 @@ func (a *Agent) reply(e reply) {
 }
 
 func (a *Agent) take(e take) event {
-	err := e.file.take(e.result)
+	err := e.file.take(a.disk, e.result)
 	if err == nil {
 		return taken{}
 	}

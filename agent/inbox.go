@@ -21,9 +21,10 @@ import (
 //
 // The goroutine of run owns all fields below the line, so there is no lock.
 type inbox struct {
-	log *slog.Logger
-	out chan inboxReport
-	ask chan struct{}
+	disk fileSystem
+	log  *slog.Logger
+	out  chan inboxReport
+	ask  chan struct{}
 
 	// ---
 	spools  []*spool
@@ -62,8 +63,8 @@ func (r *inboxReport) trouble(path, message, hint string) {
 
 // newInbox makes the inbox of the given paths: with a trailing slash a
 // directory in which a file of any name counts, else that one file.
-func newInbox(paths []string, log *slog.Logger) *inbox {
-	in := &inbox{log: log, out: make(chan inboxReport, 1), ask: make(chan struct{}, 1)}
+func newInbox(paths []string, disk fileSystem, log *slog.Logger) *inbox {
+	in := &inbox{disk: disk, log: log, out: make(chan inboxReport, 1), ask: make(chan struct{}, 1)}
 	for _, path := range paths {
 		dir, name := filepath.Split(path)
 		in.spool(filepath.Clean(dir)).add(name)
@@ -77,7 +78,7 @@ func (in *inbox) spool(dir string) *spool {
 			return s
 		}
 	}
-	s := &spool{dir: dir}
+	s := &spool{dir: dir, disk: in.disk}
 	in.spools = append(in.spools, s)
 	return s
 }
@@ -202,11 +203,13 @@ func later(a, b time.Time) time.Time {
 // spool is a directory and the files in it that count.
 type spool struct {
 	dir   string
+	disk  fileSystem
 	any   bool     // every file that is not passed over
 	names []string // these, whatever they are called
 
-	// What the last look saw. Each look makes both anew, so they are never
+	// What the last look saw. Each look makes them anew, so they are never
 	// larger than what one look looks at.
+	asked  doorman
 	since  map[droppedFile]time.Time // when a file was first seen in this state
 	wrongs map[droppedFile]refusal   // texts that were read and are nonsense
 }

@@ -82,7 +82,7 @@ func TestTenThousandFilesDoNotHideACode(t *testing.T) {
 	for range 3 {
 		write(t, filepath.Join(dir, "code.txt"), droppedText+"\n")
 		r = await(t, in, "the code among junk", offers(droppedText))
-		must(t, r.Offers[0].File.take("Linked."))
+		must(t, r.Offers[0].File.take(kernel{}, "Linked."))
 		await(t, in, "junk only", func(r inboxReport) bool { return len(r.Offers) == 0 })
 	}
 	if len(r.Refusals) > lookLimit {

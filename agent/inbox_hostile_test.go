@@ -97,7 +97,7 @@ func TestFIFOIsNotWaitedForEvenWhenItReplacesAFile(t *testing.T) {
 	} {
 		must(t, os.RemoveAll(filepath.Join(dir, "code")))
 		must(t, replace(filepath.Join(dir, "code")))
-		if text, err := readDropped(fd, identify(dir, "code", &st)); !errors.Is(err, errChanged) {
+		if text, err := readDropped(kernel{}, fd, identify(dir, "code", &st)); !errors.Is(err, errChanged) {
 			t.Errorf("replaced by %s: read %q, %v, want %v: what was checked is not what was opened", name, text, err, errChanged)
 		}
 	}
@@ -125,7 +125,7 @@ func TestLinkSwappedInIsNeverFollowed(t *testing.T) {
 		}
 	}()
 	defer func() { close(stop); <-stopped }()
-	s := &spool{dir: dir, any: true}
+	s := &spool{dir: dir, disk: kernel{}, any: true}
 	offered, refused := 0, 0
 	for i := 0; i < 100_000 && (offered < 200 || refused < 200); i++ {
 		var r inboxReport
@@ -148,7 +148,7 @@ func TestUnreadableFileIsToldAndReadOnceThatIsMended(t *testing.T) {
 	path := filepath.Join(dir, "it's code")
 	write(t, path, droppedText+"\n")
 	must(t, os.Chmod(path, 0o000))
-	in := newInbox([]string{dir + "/"}, quietLog())
+	in := newInbox([]string{dir + "/"}, kernel{}, quietLog())
 	prepare := func() {}
 	if os.Geteuid() == 0 { // root reads everything, so this one thread becomes somebody else to the file system
 		must(t, os.Chmod(filepath.Dir(dir), 0o755))

@@ -154,7 +154,7 @@ func testPrograms(t *testing.T, base, far, text string, want lwa.Drop) {
 				case offer.Drop != want:
 					d.parts = append(d.parts, offer.Drop)
 				case d.ended && offer.File != d.last: // before, it is read again and again, as while Amazon is asked
-					must(t, offer.File.take("Linked."))
+					must(t, offer.File.take(kernel{}, "Linked."))
 					d.last = offer.File
 					if d.taken++; d.taken == 1 {
 						left--

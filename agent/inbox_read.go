@@ -32,65 +32,36 @@ func identify(dir, name string, st *unix.Stat_t) droppedFile {
 // errChanged means that the file is not, or no longer, the one that was seen.
 var errChanged = errors.New("the file changed meanwhile")
 
-// openDropped opens a file that a stranger put there: never through a link of
-// any kind, never on another file system, and without waiting for the other
-// end of a FIFO. os.Root will not do: it follows a link to another file of the
-// same directory.
-func openDropped(dir int, name string) (int, error) {
-	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	fd, err := unix.Openat2(dir, name, &unix.OpenHow{
-		Flags:   flags,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV,
-	})
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
-		// Linux before 5.6, or a sandbox that does not know the call. A name from
-		// a directory has no slash, so O_NOFOLLOW covers all of it but a mount.
-		return unix.Openat(dir, name, flags, 0)
-	}
-	return fd, err
-}
-
 // readDropped reads the file if it is the one that was seen, before and after.
 // What its directory entry says was checked; what counts is what was opened.
-func readDropped(dir int, file droppedFile) ([]byte, error) {
-	fd, err := openDropped(dir, file.name)
+func readDropped(disk fileSystem, dir int, file droppedFile) ([]byte, error) {
+	fd, err := disk.openBeneath(dir, file.name, unix.O_RDONLY)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENXIO) {
 		return nil, errChanged // gone, or replaced by something that is not opened
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
-	if err := isStill(fd, file); err != nil {
+	defer disk.close(fd)
+	if err := isStill(disk, fd, file); err != nil {
 		return nil, err
 	}
-	text := make([]byte, lwa.MaxDrop+1)
-	n := 0
-	for n < len(text) {
-		got, err := unix.Read(fd, text[n:])
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if got == 0 {
-			break
-		}
-		n += got
+	text, err := readAll(disk, fd, lwa.MaxDrop+1)
+	if err == nil {
+		err = isStill(disk, fd, file)
 	}
-	if err := isStill(fd, file); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return text[:n], nil
+	return text, nil
 }
 
-func isStill(fd int, file droppedFile) error {
+func isStill(disk fileSystem, fd int, file droppedFile) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := disk.fstat(fd, &st); err != nil {
 		return err
 	}
-	seen := found{identify(file.dir, file.name, &st), st.Mode, uint64(st.Nlink)}
+	seen := find(file.dir, file.name, &st)
 	if seen.file != file || refuseKind(seen) != (refusal{}) {
 		return errChanged
 	}

@@ -34,6 +34,11 @@ type found struct {
 	file  droppedFile
 	mode  uint32
 	links uint64
+	owner uint32
+}
+
+func find(dir, name string, st *unix.Stat_t) found {
+	return found{identify(dir, name, st), st.Mode, uint64(st.Nlink), st.Uid}
 }
 
 // look reports what lies in the directory, and returns when something in it
@@ -43,15 +48,19 @@ func (s *spool) look(now time.Time, report *inboxReport) (next time.Time) {
 	s.since, s.wrongs = make(map[droppedFile]time.Time), make(map[droppedFile]refusal)
 	next = now.Add(nothingToDo)
 
-	dir, err := unix.Open(s.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := openDropDir(s.disk, s.dir)
 	if err != nil {
 		report.trouble(s.dir, missingDirMessage(err), missingDirHint(s.dir, err))
 		return next
 	}
-	defer unix.Close(dir)
+	defer s.disk.close(dir)
+	s.asked = doorman{}
 	var st unix.Stat_t
-	if err := unix.Fstat(dir, &st); err == nil && st.Mode&unix.S_IWOTH != 0 && st.Mode&unix.S_ISVTX == 0 {
-		report.trouble(s.dir, "everybody can write here and remove the files of others", "chmod o-w "+shellWord(s.dir))
+	if s.disk.fstat(dir, &st) != nil || st.Mode&unix.S_IWOTH != 0 {
+		s.asked = doorman{open: true, owner: st.Uid, known: map[uint32]bool{}}
+		if st.Mode&unix.S_ISVTX == 0 {
+			report.trouble(s.dir, "everybody can write here and remove the files of others", "chmod o-w "+shellWord(s.dir))
+		}
 	}
 	files, err := s.list(dir)
 	if err != nil {
@@ -92,10 +101,10 @@ func (s *spool) list(dir int) ([]found, error) {
 	var files []found
 	add := func(name string) {
 		var st unix.Stat_t
-		if unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		if s.disk.stat(dir, name, &st) != nil {
 			return // gone again
 		}
-		files = append(files, found{identify(s.dir, name, &st), st.Mode, uint64(st.Nlink)})
+		files = append(files, find(s.dir, name, &st))
 	}
 	newest := func(a, b found) int {
 		return cmp.Or(cmp.Compare(b.file.ctime, a.file.ctime), cmp.Compare(a.file.name, b.file.name))
@@ -105,7 +114,7 @@ func (s *spool) list(dir int) ([]found, error) {
 	}
 	var failed error
 	if s.any {
-		failed = eachName(dir, func(name string) {
+		failed = eachName(s.disk, dir, func(name string) {
 			if passedOver(name) || slices.Contains(s.names, name) {
 				return
 			}
@@ -121,8 +130,8 @@ func (s *spool) list(dir int) ([]found, error) {
 }
 
 // eachName lists a directory in pieces: there may be a hundred thousand names.
-func eachName(dir int, do func(name string)) error {
-	fd, err := unix.Openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func eachName(disk fileSystem, dir int, do func(name string)) error {
+	fd, err := disk.open(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return err
 	}
@@ -147,13 +156,16 @@ func eachName(dir int, do func(name string)) error {
 // values, pass it over until something happens to it.
 func (s *spool) inspect(dir int, f found, still time.Duration) (lwa.Drop, refusal, time.Duration) {
 	refused := refuseKind(f)
+	if refused == (refusal{}) {
+		refused = s.asked.refuseOwner(f)
+	}
 	if refused == (refusal{}) && f.file.size == 0 {
 		return lwa.Drop{}, refusal{}, 0 // somebody is about to write
 	}
 	var text []byte
 	if refused == (refusal{}) {
 		var err error
-		text, err = readDropped(dir, f.file)
+		text, err = readDropped(s.disk, dir, f.file)
 		switch {
 		case errors.Is(err, errChanged):
 			return lwa.Drop{}, refusal{}, minPause

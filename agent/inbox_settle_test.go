@@ -18,7 +18,7 @@ type looker struct {
 }
 
 func newLooker(t *testing.T, dir string) *looker {
-	return &looker{t, &spool{dir: dir, any: true}, time.Now()}
+	return &looker{t, &spool{dir: dir, disk: kernel{}, any: true}, time.Now()}
 }
 
 func (l *looker) at(after time.Duration) (inboxReport, time.Duration) {

@@ -28,7 +28,7 @@ func TestTakenFileIsReplacedByItsResult(t *testing.T) {
 	defer unix.Umask(old)
 	for _, words := range []string{"Linked to Ana.", "This code was tried before."} {
 		write(t, path, droppedText)
-		must(t, dropped(t, path).take(words))
+		must(t, dropped(t, path).take(kernel{}, words))
 		if _, err := os.Lstat(path); !os.IsNotExist(err) {
 			t.Errorf("the code is still there: %v", err)
 		}
@@ -50,7 +50,7 @@ func TestTakenFileIsReplacedByItsResult(t *testing.T) {
 	if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != 1 {
 		t.Errorf("left behind: %v, want RESULT.txt only", names)
 	}
-	must(t, droppedFile{dir: dir, name: "gone"}.take("It was removed meanwhile, and the result is news all the same."))
+	must(t, droppedFile{dir: dir, name: "gone"}.take(kernel{}, "It was removed meanwhile, and the result is news all the same."))
 }
 
 func TestWhatWasDroppedMeanwhileIsNotTaken(t *testing.T) {
@@ -75,7 +75,7 @@ func TestWhatWasDroppedMeanwhileIsNotTaken(t *testing.T) {
 		write(t, path, droppedText)
 		file := dropped(t, path)
 		must(t, change(path))
-		must(t, file.take("Linked."))
+		must(t, file.take(kernel{}, "Linked."))
 		if text, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(text), later) {
 			t.Errorf("%s: the new file reads %q, %v, want it untouched: nobody has looked at it", name, text, err)
 		}
@@ -90,7 +90,7 @@ func TestFileMadeReadableMeanwhileIsTaken(t *testing.T) {
 	write(t, path, droppedText)
 	file := dropped(t, path)
 	must(t, os.Chmod(path, 0o640))
-	must(t, file.take("Linked."))
+	must(t, file.take(kernel{}, "Linked."))
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
 		t.Errorf("still there (%v): only its mode changed, so it would be tried again", err)
 	}
@@ -104,7 +104,7 @@ func TestResultIsWrittenThroughNoLink(t *testing.T) {
 		write(t, path, droppedText)
 		must(t, os.RemoveAll(filepath.Join(dir, trap)))
 		must(t, os.Symlink(outside, filepath.Join(dir, trap)))
-		must(t, dropped(t, path).take("Linked."))
+		must(t, dropped(t, path).take(kernel{}, "Linked."))
 		if text, _ := os.ReadFile(outside); string(text) != "root" {
 			t.Fatalf("%s as a link had %q written into a file elsewhere", trap, text)
 		}
@@ -117,7 +117,7 @@ func TestResultIsWrittenThroughNoLink(t *testing.T) {
 func TestFileThatCannotBeRemovedIsToldAndItsResultWritten(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "code"), 0o700)) // unlink refuses it, even to root
-	err := dropped(t, filepath.Join(dir, "code")).take("Linked.")
+	err := dropped(t, filepath.Join(dir, "code")).take(kernel{}, "Linked.")
 	if err == nil || !strings.Contains(err.Error(), "cannot be removed") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v, want one line that says that it cannot be removed", err)
 	}

@@ -23,7 +23,7 @@ const (
 // startInbox runs an inbox until the test ends, and waits for its end then.
 func startInbox(t *testing.T, paths ...string) *inbox {
 	t.Helper()
-	in := newInbox(paths, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	in := newInbox(paths, kernel{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	runInbox(t, in, func() {})
 	return in
 }
@@ -145,7 +145,7 @@ func TestOfferIsRepeatedAtEachRescanUntilItIsTaken(t *testing.T) {
 			t.Fatalf("offered as %+v, then as %+v; an untouched file must stay the same to the loop", r.Offers[0], again.Offers[0])
 		}
 	}
-	must(t, r.Offers[0].File.take("Linked."))
+	must(t, r.Offers[0].File.take(kernel{}, "Linked."))
 	await(t, in, "nothing more", isQuiet)
 }
 

@@ -55,9 +55,7 @@ func (a *Agent) end() error {
 // tick is what is done now and then. An error ends the agent: nobody can reach
 // it any more, and systemd starts another.
 func (a *Agent) tick() error {
-	mended := a.readOnly && a.store.writable() == nil
-	a.readOnly = a.readOnly && !mended
-	a.handle(ticked{synchronized: clockSynchronized(), epoch: bootTime(a.cfg.Uptime()), mended: mended})
+	a.handle(ticked{synchronized: clockSynchronized(), epoch: bootTime(a.cfg.Uptime()), disk: a.lookAtDisk()})
 	if a.inbox != nil {
 		a.inbox.rescan()
 	}
@@ -129,7 +127,7 @@ func (a *Agent) watchInbox(ctx context.Context) {
 		return
 	}
 	ctx, a.stopInbox = context.WithCancel(ctx)
-	a.inbox = newInbox(a.cfg.Inbox, a.cfg.Log)
+	a.inbox = newInbox(a.cfg.Inbox, a.disk, a.cfg.Log)
 	go a.inbox.run(ctx)
 }
 

@@ -15,7 +15,10 @@ const (
 	// systems without events are found by looking.
 	tickOffer = 5 * time.Second
 
-	storeRetry = 30 * time.Second
+	// What could not be saved is saved again after storeRetry, then after twice
+	// as long each time: a disk that fails is not worn out by it.
+	storeRetry     = 30 * time.Second
+	storeRetryMost = 10 * time.Minute
 )
 
 // settings is the part of the configuration that decisions depend on.
@@ -50,6 +53,7 @@ type machine struct {
 	saving   func(problem string)
 	unsaved  bool          // rec holds a link or a token that could not be saved
 	resave   time.Duration // with unsaved: when to try again
+	resaves  int           // with unsaved: how often it failed
 	offerDue time.Duration // when to make an offer at the earliest
 
 	calls    uint64 // numbers the calls
@@ -154,9 +158,7 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 	case ticked:
 		m.ticked = m.now
 		m.clock.Synchronized = ev.synchronized
-		if ev.mended {
-			m.clear(sourceStore)
-		}
+		m.heardOfDisk(ev.disk)
 		m.setEpoch(ev.epoch)
 	case answered:
 		m.answered(ev)
@@ -186,6 +188,9 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 		m.networkChanged()
 	case stopping:
 		m.stopping = true
+		if m.unsaved && m.saving == nil {
+			m.save(m.rec, m.resaved) // the last time
+		}
 	case doorsChanged:
 		m.doorsChanged(ev)
 	case configured:

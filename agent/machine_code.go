@@ -220,7 +220,7 @@ func (m *machine) recordCode() {
 	if m.code.config != "" {
 		next.ConfigCode = m.code.config
 	}
-	m.save(next, func(problem string) {
+	m.saveAhead(next, func(problem string) {
 		if problem != "" {
 			m.replyTaken(notSaved, m.problems[sourceStore])
 			m.code = heldCode{} // its file is offered again

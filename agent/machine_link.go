@@ -29,7 +29,7 @@ func (m *machine) planOffer() {
 		return
 	}
 	next := m.rec.withAttempt(lwa.NewAttempt(m.set.client.RedirectURI))
-	m.save(next, func(problem string) {
+	m.saveAhead(next, func(problem string) {
 		if problem != "" {
 			m.offerDue = m.now + storeRetry
 			return
@@ -58,7 +58,7 @@ func (m *machine) relinkAsked(ev relinkAsked) {
 	next.Relinking = m.linked()
 	next.Candidate = link{} // what it waits for, a new link does not need
 	next.Pair = pair{}
-	m.saveFor(ev.question, save{record: m.offerIn(next)}, func() {
+	m.saveFor(ev.question, save{record: m.offerIn(next), ahead: true}, func() {
 		m.dropCall(callProve)
 		m.startOffer()
 	})

@@ -59,7 +59,7 @@ func (m *machine) made(ev answered) {
 	p := pair{Pair: ev.pair, BootID: m.set.bootID, MadeFor: m.set.pairKey(), Expires: ev.sent + ev.pair.Life}
 	next := m.rec
 	next.Pair = p
-	m.save(next, func(problem string) {
+	m.saveAhead(next, func(problem string) {
 		if problem != "" {
 			m.newPair = m.newPair.failed(m.now, &lwa.Error{}, 0, m.rng) // not shown: its tokens could not be kept
 			return

@@ -7,6 +7,13 @@ func (m *machine) save(next record, then func(problem string)) {
 	m.do(save{record: next})
 }
 
+// saveAhead is save for what comes before a link: the record of a code, an
+// offer. Where a link could not be kept none is asked for.
+func (m *machine) saveAhead(next record, then func(problem string)) {
+	m.saving = then
+	m.do(save{record: next, ahead: true})
+}
+
 // saveFor saves for somebody who asked: what cannot be saved is not done.
 func (m *machine) saveFor(question uint64, s save, then func()) {
 	m.saving = func(problem string) {
@@ -28,9 +35,25 @@ func (m *machine) saved(ev saved) {
 	if ev.problem == "" {
 		m.clear(sourceStore)
 	} else {
-		m.raise(sourceStore, "store", "the state directory cannot be written: "+ev.problem, ev.hint)
+		m.raiseStore(ev.problem, ev.hint)
 	}
 	then(ev.problem)
+}
+
+func (m *machine) raiseStore(problem, hint string) {
+	m.raise(sourceStore, "store", "the state directory cannot be written: "+problem, hint)
+}
+
+// heardOfDisk shows what a look at the state directory has found, so that a
+// person hears of it before he signs in; once it is mended, nothing waits.
+func (m *machine) heardOfDisk(news diskNews) {
+	switch {
+	case news.problem != "" && m.problems[sourceStore].Code == "": // else a save has told more
+		m.raiseStore(news.problem, news.hint)
+	case news.mended:
+		m.clear(sourceStore)
+		m.resave, m.offerDue = min(m.resave, m.now), min(m.offerDue, m.now)
+	}
 }
 
 // adopt takes next over although it may not be on the disk: it holds a link,
@@ -38,7 +61,11 @@ func (m *machine) saved(ev saved) {
 // would lose it, and the save is repeated.
 func (m *machine) adopt(next record, problem string) {
 	m.rec, m.unsaved = next, problem != ""
-	m.resave = m.now + storeRetry
+	m.resaves++
+	if !m.unsaved {
+		m.resaves = 0
+	}
+	m.resave = m.now + min(storeRetry<<min(max(0, m.resaves-1), 10), storeRetryMost)
 }
 
 func (m *machine) resaved(problem string) {

@@ -48,6 +48,12 @@ type link struct {
 
 func (l link) isZero() bool { return l.Refresh.IsZero() }
 
+// sameGrant reports whether both come from the same sign-in of a person: a
+// refresh token may have been replaced by another since.
+func (l link) sameGrant(other link) bool {
+	return !l.isZero() && !other.isZero() && l.ClientID == other.ClientID && l.TokenEndpoint == other.TokenEndpoint && l.Since.Equal(other.Since)
+}
+
 // pair is a live code pair. Its end is in uptime of the boot it was made in.
 type pair struct {
 	lwa.Pair

@@ -235,7 +235,7 @@ func TestLinkIsSavedWithoutASerialNumber(t *testing.T) {
 
 func TestDamagedSerialNumberIsKeptBeside(t *testing.T) {
 	dir := t.TempDir()
-	st, err := openStore(dir)
+	st, err := openStore(dir, kernel{})
 	must(t, err)
 	defer st.close()
 	for _, damage := range []string{"", "\x00\x01\xff", "two words", strings.Repeat("x", 200)} {
@@ -257,13 +257,13 @@ func TestStateDirectoryThatIsMendedIsNoProblemAnyMore(t *testing.T) {
 	s.stop()
 	a, err := newAgent(s.cfg)
 	must(t, err)
-	a.readOnly = true // as root may write everywhere, it cannot be found out here
+	a.unwritable = true // as root may write everywhere, it cannot be found out here
 	a.m.raise(sourceStore, "store", "the state directory cannot be written", storeHint)
 	must(t, a.tick())
-	if p := a.m.problems[sourceStore]; p.Code != "" || a.readOnly {
+	if p := a.m.problems[sourceStore]; p.Code != "" || a.unwritable {
 		t.Errorf("%+v stays, and a linked device saves nothing that would end it", p)
 	}
-	a.readOnly = false
+	a.unwritable = false
 	a.m.raise(sourceStore, "store", "no space left on device", storeHint)
 	must(t, a.tick())
 	if a.m.problems[sourceStore].Code == "" {

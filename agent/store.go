@@ -1,15 +1,11 @@
 package agent
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,25 +21,27 @@ const (
 
 // store keeps the record in the state directory, durably: when save returns
 // nil, the record is there after a power cut; when it does not, the old one
-// is. The record before it is kept as a second file, so that one damaged file
-// costs no link.
+// or the new one is. The record before it is kept as a second file, so that
+// one damaged file costs no link.
 //
 // The loop owns it. It holds a lock on the directory for life, which the
 // kernel drops when the process ends in whatever way.
 type store struct {
 	dir        string
+	disk       fileSystem
 	lock       *os.File
 	generation uint64
-	writes     uint64 // successful saves since the start
-	noPrevious bool   // the record on disk must not be kept beside the next one
-	blocked    error  // a record is there that must not be written over
+	writes     uint64  // successful saves since the start
+	whole      bool    // the record on disk is good, and may be kept beside the next one
+	links      [2]link // of the record on disk, the link and the candidate
+	blocked    error   // a record is there that must not be written over
 }
 
 // errLocked means that another agent runs on the same state directory.
 var errLocked = errors.New("another lwa-agent is running on it")
 
 // openStore takes the lock and narrows the directory to 0700 where it is ours.
-func openStore(dir string) (*store, error) {
+func openStore(dir string, disk fileSystem) (*store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w; make it for the agent's user, mode 0700, or set another state_dir", err)
 	}
@@ -60,27 +58,45 @@ func openStore(dir string) (*store, error) {
 		return nil, fmt.Errorf("state directory: %w; give it and what is in it to the agent's user", err)
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
+		defer lock.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("state directory %s: %w; stop it first: systemctl stop lwa-agent", dir, errLocked)
+			return nil, fmt.Errorf("state directory %s: %w%s; stop it first: systemctl stop lwa-agent", dir, errLocked, lockedBy(lock))
 		}
 		return nil, fmt.Errorf("state directory %s: lock: %w", dir, err)
 	}
-	for _, name := range []string{lockName, serialName, currentName, currentName + ".1"} {
+	_ = unix.FcntlFlock(lock.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}) // tells who we are; see lockedBy
+	for _, name := range []string{lockName, serialName, currentName, previousName} {
 		_ = os.Chmod(filepath.Join(dir, name), 0o600) // restored from a backup, say; load looks at those that matter
 	}
-	return &store{dir: dir, lock: lock}, nil
+	return &store{dir: dir, disk: disk, lock: lock}, nil
 }
 
-// writable looks whether a save can work, without writing.
-func (s *store) writable() error {
-	if err := unix.Access(s.dir, unix.W_OK); err != nil {
-		return &fs.PathError{Op: "write to", Path: s.dir, Err: err}
+// lockedBy names the process that has the lock. flock(2) does not tell, and a
+// number in the file would be a write at each start and could be an old one:
+// so the holder takes a record lock (fcntl(2)) beside it, which says whose it
+// is. Where only the directory could be locked nobody knows.
+func lockedBy(lock *os.File) string {
+	held := unix.Flock_t{Type: unix.F_WRLCK}
+	if unix.FcntlFlock(lock.Fd(), unix.F_GETLK, &held) != nil || held.Type == unix.F_UNLCK || held.Pid <= 0 {
+		return ""
 	}
-	return nil
+	return fmt.Sprintf(" (process %d)", held.Pid)
 }
 
 func (s *store) close() error { return s.lock.Close() }
+
+func (s *store) path(name string) string { return filepath.Join(s.dir, name) }
+
+// within opens the directory, so that all of a change happens in the same one
+// even if another is mounted over it meanwhile.
+func (s *store) within(do func(dir int) error) error {
+	dir, err := s.disk.openDir(s.dir, unix.O_RDONLY)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: s.dir, Err: err}
+	}
+	defer s.disk.close(dir)
+	return do(dir)
+}
 
 // load returns the newest readable record. A file that cannot be read is
 // never taken for "not linked" in silence: it is kept under another name and
@@ -91,10 +107,12 @@ func (s *store) load() (record, error) {
 		r, generation, err := s.read(name)
 		switch {
 		case err == nil:
-			s.generation = generation
+			s.generation, s.whole = generation, name == currentName
+			s.links = [2]link{r.Link, r.Candidate}
 			return r, trouble
 		case errors.Is(err, errNewer):
-			return record{}, fmt.Errorf("%s: %w; install that version again", filepath.Join(s.dir, name), err)
+			s.blocked = fmt.Errorf("%s: %w; install that version again", s.path(name), err)
+			return record{}, s.blocked
 		case errors.Is(err, fs.ErrPermission):
 			s.blocked = err
 			return record{}, s.blocked
@@ -105,156 +123,39 @@ func (s *store) load() (record, error) {
 	return record{}, trouble
 }
 
-func (s *store) read(name string) (record, uint64, error) {
-	f, err := os.OpenFile(filepath.Join(s.dir, name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return record{}, 0, err
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err == nil && st.Mode().Perm()&0o077 != 0 {
-		if err := f.Chmod(0o600); err != nil && !errors.Is(err, unix.EROFS) {
-			return record{}, 0, fmt.Errorf("%w: others can read it and its mode cannot be changed", err)
+func (s *store) read(name string) (r record, generation uint64, err error) {
+	failed := func(op string, err error) error { return &fs.PathError{Op: op, Path: s.path(name), Err: err} }
+	err = s.within(func(dir int) error {
+		fd, err := s.disk.open(dir, name, unix.O_RDONLY, 0)
+		if err != nil {
+			return failed("open", err)
 		}
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxRecord))
-	if err != nil {
-		return record{}, 0, err
-	}
-	return decodeRecord(text)
+		defer s.disk.close(fd)
+		var st unix.Stat_t
+		if s.disk.fstat(fd, &st) == nil && st.Mode&0o077 != 0 {
+			if err := s.disk.fchmod(fd, 0o600); errors.Is(err, fs.ErrPermission) {
+				return fmt.Errorf("%w: others can read it and its mode cannot be changed", failed("chmod", err))
+			}
+		}
+		text, err := readAll(s.disk, fd, maxRecord)
+		if err != nil {
+			return failed("read", err)
+		}
+		r, generation, err = decodeRecord(text)
+		return err
+	})
+	return r, generation, err
 }
 
 // setAside keeps a damaged file as evidence, one of each name.
 func (s *store) setAside(name string, why error) error {
-	from, to := filepath.Join(s.dir, name), filepath.Join(s.dir, name+".damaged")
-	if err := os.Rename(from, to); err != nil {
-		return fmt.Errorf("%s: %w", from, why)
+	to := name + ".damaged"
+	if pathed, is := errors.AsType[*fs.PathError](why); is {
+		why = pathed.Err
 	}
-	return fmt.Errorf("%s: %w (kept as %s)", from, why, to)
-}
-
-// save writes the record: temporary file, fsync, the old record linked beside
-// it, rename, fsync of the directory. Measured on ext4 and xfs: without the
-// last step a power cut brings the old record back, without the first fsync an
-// empty one.
-func (s *store) save(r record) error {
-	if s.blocked != nil {
-		return s.blocked
-	}
-	text := encodeRecord(r, s.generation+1)
-	if err := s.replace(currentName, text, !s.noPrevious); err != nil {
-		return err
-	}
-	s.generation++
-	s.writes++
-	s.noPrevious = false
-	return nil
-}
-
-// forget saves a record without a link so that no generation of the old one
-// stays on the disk, nor what a crash or a damage has left of one.
-func (s *store) forget(r record) error {
-	if s.blocked != nil {
-		return s.blocked
-	}
-	for _, suffix := range []string{".1", ".tmp", ".1.tmp", ".damaged", ".1.damaged"} {
-		if err := ignoreMissing(os.Remove(filepath.Join(s.dir, currentName+suffix))); err != nil {
-			return err
-		}
-	}
-	s.noPrevious = true
-	return s.save(r)
-}
-
-func (s *store) replace(name string, text []byte, keepOld bool) error {
-	path := filepath.Join(s.dir, name)
-	tmp := path + ".tmp"
-	if err := writeSynced(tmp, text); err != nil {
-		_ = os.Remove(tmp) // room for the next try
-		return err
-	}
-	if keepOld {
-		if err := s.keepPrevious(name); err != nil {
-			return err
-		}
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(s.dir)
-}
-
-func (s *store) keepPrevious(name string) error {
-	path := filepath.Join(s.dir, name)
-	spare := path + ".1.tmp"
-	if err := ignoreMissing(os.Remove(spare)); err != nil {
-		return err
-	}
-	err := os.Link(path, spare)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // the first save
-	}
+	err := s.within(func(dir int) error { return s.disk.rename(dir, name, to) })
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", s.path(name), why)
 	}
-	return os.Rename(spare, path+".1")
-}
-
-// writeSynced creates or replaces path with mode 0600 and waits for the disk.
-func writeSynced(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// serial returns the serial number that was made at the first start, or makes
-// it. It outlives unlink: linking again must not make a second device in the
-// person's account.
-func (s *store) serial() (string, error) {
-	path := filepath.Join(s.dir, serialName)
-	text, err := os.ReadFile(path)
-	serial := strings.TrimSpace(string(text))
-	switch {
-	case err == nil && isSerial(serial):
-		return serial, nil
-	case err == nil: // it is kept, for the person's account may know the device by it
-		if err := os.Rename(path, path+".damaged"); err != nil {
-			return "", err
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return "", err
-	}
-	b := make([]byte, 8)
-	_, _ = rand.Read(b) // never fails
-	serial = hex.EncodeToString(b)
-	if err := s.replace(serialName, []byte(serial+"\n"), false); err != nil {
-		return "", err
-	}
-	return serial, nil
-}
-
-// isSerial reports whether a text can be a serial number: what Amazon and a
-// status can show.
-func isSerial(text string) bool {
-	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+	return fmt.Errorf("%s: %w (kept as %s)", s.path(name), why, s.path(to))
 }

@@ -91,7 +91,7 @@ func TestFullDiskAtTheFirstStartIsNoCrash(t *testing.T) {
 	if serial, err := s.serial(); err == nil {
 		t.Errorf("the serial number %q was made, and is not on the disk: linking again would make a second device", serial)
 	}
-	if _, err := openStore(d.path); err == nil {
+	if _, err := openStore(d.path, kernel{}); err == nil {
 		t.Error("a second agent opened it")
 	}
 	must(t, os.Remove(filler))
@@ -131,7 +131,7 @@ func TestReadOnlyStateIsReadAndSaidSo(t *testing.T) {
 	if err := s.forget(record{}); !errors.Is(err, unix.EROFS) {
 		t.Errorf("forget: %v; whoever unlinks must hear that the token is still on the disk", err)
 	}
-	if _, err := openStore(d.path); !errors.Is(err, errLocked) {
+	if _, err := openStore(d.path, kernel{}); !errors.Is(err, errLocked) {
 		t.Errorf("a second agent: %v, want it refused", err)
 	}
 	must(t, s.close())

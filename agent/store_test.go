@@ -47,7 +47,7 @@ func newStateDir(t *testing.T) stateDir { return stateDir{t, filepath.Join(t.Tem
 // open opens it as an agent does; with the test it is closed.
 func (d stateDir) open() *store {
 	d.t.Helper()
-	s, err := onceUnlocked(func() (*store, error) { return openStore(d.path) })
+	s, err := onceUnlocked(func() (*store, error) { return openStore(d.path, kernel{}) })
 	if err != nil {
 		d.t.Fatalf("open the state directory: %v", err)
 	}
@@ -126,7 +126,7 @@ func wantRecord(t *testing.T, got, want record, why string) {
 
 func TestFilesOfABackupAreNarrowed(t *testing.T) {
 	dir := t.TempDir()
-	s, err := openStore(dir)
+	s, err := openStore(dir, kernel{})
 	must(t, err)
 	must(t, s.save(record{Link: testLink()}))
 	must(t, s.save(record{Link: testLink()}))
@@ -138,7 +138,7 @@ func TestFilesOfABackupAreNarrowed(t *testing.T) {
 	for _, f := range names {
 		must(t, os.Chmod(filepath.Join(dir, f.Name()), 0o644))
 	}
-	s, err = openStore(dir)
+	s, err = openStore(dir, kernel{})
 	must(t, err)
 	defer s.close()
 	for _, f := range names {
@@ -172,8 +172,8 @@ func TestGenerationsCountOnOverRestarts(t *testing.T) {
 	d.save(fullRecord("c"))
 	_, generation, err := decodeRecord(d.read(currentName))
 	_, before, err2 := decodeRecord(d.read(previousName))
-	if err = errors.Join(err, err2); err != nil || generation != 3 || before != 2 {
-		t.Errorf("generations %d and %d (%v), want 3 and 2: whoever looks at two files must know the newer", generation, before, err)
+	if err = errors.Join(err, err2); err != nil || generation != 4 || before != 3 {
+		t.Errorf("generations %d and %d (%v), want 4 and 3 (a new link is written twice): whoever looks at two files must know the newer", generation, before, err)
 	}
 	s := d.open()
 	if _, err := s.load(); err != nil || s.writes != 0 {
@@ -217,7 +217,7 @@ func TestSecretsAreForTheOwnerOnly(t *testing.T) {
 func TestSecondAgentOnAStateDirectoryIsRefused(t *testing.T) {
 	d := newStateDir(t)
 	first := d.open()
-	second, err := openStore(d.path)
+	second, err := openStore(d.path, kernel{})
 	if second != nil || !errors.Is(err, errLocked) || !strings.Contains(err.Error(), "another lwa-agent") || !strings.Contains(err.Error(), d.path) || strings.Contains(err.Error(), "\n") {
 		t.Fatalf("second opener: %v; want one line that names another lwa-agent and the directory", err)
 	}

@@ -1,0 +1,58 @@
+package agent
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// serial returns the serial number that was made at the first start, or makes
+// it. It outlives unlink: linking again must not make a second device in the
+// person's account.
+func (s *store) serial() (string, error) {
+	text, err := s.readSerial()
+	serial := strings.TrimSpace(string(text))
+	switch {
+	case err == nil && isSerial(serial):
+		return serial, nil
+	case err == nil: // it is kept, for the person's account may know the device by it
+		err := s.within(func(dir int) error {
+			return s.step("rename", serialName, s.disk.rename(dir, serialName, serialName+".damaged"))
+		})
+		if err != nil {
+			return "", err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	}
+	b := make([]byte, 8)
+	_, _ = rand.Read(b) // never fails
+	serial = hex.EncodeToString(b)
+	if err := s.replace(serialName, []byte(serial+"\n"), false); err != nil {
+		return "", err
+	}
+	return serial, nil
+}
+
+func (s *store) readSerial() (text []byte, err error) {
+	err = s.within(func(dir int) error {
+		fd, err := s.disk.open(dir, serialName, unix.O_RDONLY, 0)
+		if err != nil {
+			return s.step("open", serialName, err)
+		}
+		defer s.disk.close(fd)
+		text, err = readAll(s.disk, fd, 4096)
+		return s.step("read", serialName, err)
+	})
+	return text, err
+}
+
+// isSerial reports whether a text can be a serial number: what Amazon and a
+// status can show.
+func isSerial(text string) bool {
+	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+}
