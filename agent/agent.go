@@ -31,6 +31,7 @@ type Config struct {
 	StateDir   string
 	RuntimeDir string // of the sockets and the access token; empty: none of them, for tests in virtual time
 	BootID     string // of the running kernel; empty: unknown, so no access token is kept over a restart
+	BoardID    string // of this device; empty: unknown, so a copied link is not noticed
 	Version    string
 
 	// Uptime is the machine's clock: since boot, suspend included
@@ -52,6 +53,7 @@ type Config struct {
 // something reads the published view.
 type Agent struct {
 	cfg    Config
+	notice Warning     // of the state directory
 	client *lwa.Client // of the next call; calls in flight have copies
 	disk   fileSystem
 	store  *store
@@ -112,6 +114,12 @@ func New(cfg Config) (*Agent, error) {
 	now := cfg.Uptime()
 	seed := rand.NewPCG(rand.Uint64(), rand.Uint64())
 	a.m = newMachine(a.settings(), rec, a.loadAccess(rec.Link), why, now, bootTime(now), rand.New(seed))
+	if a.notice = st.lasting(); a.notice != (Warning{}) {
+		cfg.Log.Warn("state directory", "warning", a.notice.Message, "hint", a.notice.Hint)
+	}
+	for _, w := range a.m.warnings() {
+		cfg.Log.Warn("link", "warning", w.Message, "hint", w.Hint)
+	}
 	if news := a.lookAtDisk(); news.problem != "" {
 		cfg.Log.Warn("state directory cannot be written", "error", news.problem)
 		a.m.heardOfDisk(news)
@@ -141,6 +149,6 @@ func (a *Agent) keepSerial() (err error) {
 func (a *Agent) settings() settings {
 	return settings{
 		client: a.client, method: a.cfg.Method, bootSpread: a.cfg.BootSpread,
-		code: a.cfg.Code, bootID: a.cfg.BootID,
+		code: a.cfg.Code, bootID: a.cfg.BootID, board: a.cfg.BoardID,
 	}
 }

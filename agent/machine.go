@@ -28,6 +28,7 @@ type settings struct {
 	bootSpread time.Duration
 	code       lwa.Secret // the text of code in config.toml
 	bootID     string
+	board      string // BoardID; empty: unknown
 }
 
 // machine decides everything and does nothing: an event and the uptime go in,

@@ -169,7 +169,7 @@ func (m *machine) endPairs() {
 func (m *machine) newLink(t lwa.Token) link {
 	return link{
 		ClientID: m.set.client.ID, TokenEndpoint: m.set.client.Endpoints.Token,
-		Refresh: t.Refresh, Scopes: strings.Join(m.set.client.Scopes, " "), Since: m.wall(m.now).Truncate(time.Second),
+		Refresh: t.Refresh, Scopes: strings.Join(m.set.client.Scopes, " "), Since: m.wall(m.now).Truncate(time.Second), Board: m.set.board,
 	}
 }
 

@@ -130,6 +130,7 @@ func (m *machine) status() Status {
 		State: m.state(), Reason: m.reason(), Method: m.set.method,
 		CodePending: m.code.isHeld() || m.candidate() && m.state() != Unlinked, SerialNumber: m.set.client.SerialNumber,
 		LastError: m.lastError(), Clock: m.clock, StoreWrites: m.writes,
+		Warnings: m.warnings(),
 	}
 	if m.linked() {
 		l := m.rec.Link
@@ -152,6 +153,18 @@ func (m *machine) status() Status {
 		s.LinkPage = m.doors.LinkPage
 	}
 	return s
+}
+
+// warnings tells of a card or a disk that was copied, or moved to another
+// board. It is never a reason to refuse: boards are swapped when one breaks.
+func (m *machine) warnings() (all []Warning) {
+	if l := m.rec.Link; m.linked() && l.Board != "" && m.set.board != "" && l.Board != m.set.board {
+		all = append(all, Warning{
+			"other_board", "this link was made on another device, and if both use it, either can lose it",
+			"if the card was copied: lwa-agent unlink here, and link again; if the board was exchanged, nothing, or: lwa-agent relink",
+		})
+	}
+	return all
 }
 
 func (m *machine) addPair(s *Status) {

@@ -43,6 +43,7 @@ type link struct {
 	Scopes        string
 	Account       string
 	Since         time.Time // for people to read
+	Board         string    // BoardID of the device it was made on; empty: unknown
 	Revoked       bool      // Amazon refused it; kept in case that was a mistake
 }
 
@@ -112,6 +113,7 @@ type linkFile struct {
 	Scopes        string    `json:"scopes,omitempty"`
 	Account       string    `json:"account,omitempty"`
 	Since         time.Time `json:"since"`
+	Board         string    `json:"board,omitempty"`
 	Revoked       bool      `json:"revoked,omitempty"`
 }
 
@@ -195,14 +197,14 @@ func toLinkFile(l link) *linkFile {
 	if l.isZero() {
 		return nil
 	}
-	return &linkFile{l.ClientID, l.TokenEndpoint, l.Refresh.Reveal(), l.Scopes, l.Account, l.Since, l.Revoked}
+	return &linkFile{l.ClientID, l.TokenEndpoint, l.Refresh.Reveal(), l.Scopes, l.Account, l.Since, l.Board, l.Revoked}
 }
 
 func fromLinkFile(f *linkFile) link {
 	if f == nil {
 		return link{}
 	}
-	return link{f.ClientID, f.TokenEndpoint, lwa.NewSecret(f.Refresh), f.Scopes, f.Account, f.Since, f.Revoked}
+	return link{f.ClientID, f.TokenEndpoint, lwa.NewSecret(f.Refresh), f.Scopes, f.Account, f.Since, f.Board, f.Revoked}
 }
 
 func checksum(text []byte) string {

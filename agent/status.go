@@ -50,6 +50,7 @@ type Status struct {
 	NextRefresh  *time.Time `json:"next_refresh,omitempty"`
 
 	LastError   *Problem  `json:"last_error,omitempty"`
+	Warnings    []Warning `json:"warnings,omitempty"` // what works now and may not for ever
 	Displays    []Display `json:"displays,omitempty"`
 	Clock       Clock     `json:"clock"`
 	StoreWrites uint64    `json:"store_writes"` // writes to the state directory since the start
@@ -73,6 +74,14 @@ type Problem struct {
 	Message string    `json:"message"`
 	Hint    string    `json:"hint,omitempty"`
 	At      time.Time `json:"at"`
+}
+
+// Warning is a condition in which all works, and which somebody should know
+// of: it lasts until it is changed, so it is no last error.
+type Warning struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
 }
 
 // Sentences is the problem with what to do about it, as people read it.

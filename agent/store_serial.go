@@ -17,7 +17,7 @@ func (s *store) serial() (string, error) {
 	text, err := s.readSerial()
 	serial := strings.TrimSpace(string(text))
 	switch {
-	case err == nil && isSerial(serial):
+	case err == nil && isSerial(serial) && text[len(text)-1] == '\n': // else it may be cut short
 		return serial, nil
 	case err == nil: // it is kept, for the person's account may know the device by it
 		err := s.within(func(dir int) error {

@@ -147,7 +147,7 @@ func agentConfig(cfg config.Config, env config.Env) agent.Config {
 			Endpoints: cfg.Endpoints, Transport: lwa.NewTransport(),
 		},
 		Method: cfg.Method, Code: cfg.Code, BootSpread: cfg.BootSpread, Inbox: cfg.Inbox, TokenFiles: cfg.TokenFiles,
-		StateDir: cfg.StateDir, RuntimeDir: cfg.RuntimeDir, BootID: bootID(env), Version: shortVersion(),
+		StateDir: cfg.StateDir, RuntimeDir: cfg.RuntimeDir, BootID: bootID(env), BoardID: agent.BoardID(), Version: shortVersion(),
 		Uptime: agent.Uptime,
 	}
 }

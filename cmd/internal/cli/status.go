@@ -73,6 +73,10 @@ func writeStatus(w io.Writer, s agent.Status, env func(string) string, now time.
 		t.row("problem", "%s (since %s)", p.Message, timeOfDay(p.At, now))
 		t.row("cure", "%s", p.Hint)
 	}
+	for _, w := range s.Warnings {
+		t.row("warning", "%s", w.Message)
+		t.row("cure", "%s", w.Hint)
+	}
 	waysToLink(&t, s, env, now)
 	for _, d := range s.Displays {
 		t.row("display", "%s", displayLine(d))
