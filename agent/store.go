@@ -50,7 +50,9 @@ func openStore(dir string, disk fileSystem) (*store, error) {
 			return nil, fmt.Errorf("state directory: %w; give it to the agent's user (chown, chmod 0700)", err)
 		}
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	// For reading: a file that is open for writing keeps an administrator from
+	// remounting the disk read-only.
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOSPC) {
 		lock, err = os.Open(dir) // the directory itself can be locked, read-only or full
 	}
@@ -64,7 +66,7 @@ func openStore(dir string, disk fileSystem) (*store, error) {
 		}
 		return nil, fmt.Errorf("state directory %s: lock: %w", dir, err)
 	}
-	_ = unix.FcntlFlock(lock.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}) // tells who we are; see lockedBy
+	_ = unix.FcntlFlock(lock.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_RDLCK}) // tells who we are; see lockedBy
 	for _, name := range []string{lockName, serialName, currentName, previousName} {
 		_ = os.Chmod(filepath.Join(dir, name), 0o600) // restored from a backup, say; load looks at those that matter
 	}

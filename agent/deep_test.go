@@ -1,0 +1,6 @@
+//go:build deep
+
+package agent
+
+// deep tests take minutes: .ci/run has a section for them.
+const deep = true

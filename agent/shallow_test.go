@@ -1,0 +1,5 @@
+//go:build !deep
+
+package agent
+
+const deep = false
