@@ -74,6 +74,7 @@ type Agent struct {
 	// For other goroutines.
 	view     atomic.Pointer[view]
 	accepted atomic.Uint64 // numbers connections
+	denied   atomic.Int64  // uptime when a denial was last told to the log
 	events   chan event
 	asked    chan question
 	jobs     chan func() // changes that are no business of the machine's

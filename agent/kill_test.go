@@ -31,6 +31,7 @@ type process struct {
 	served
 	Method, State, Run, Spool, Server, Boot string // what the process is told
 	killer                                  *rand.Rand
+	as                                      *syscall.Credential // nil: ourselves
 	cmd                                     *exec.Cmd
 	stderr                                  safeBuffer
 }
@@ -94,10 +95,13 @@ func (p *process) begin() {
 	must(p.t, err)
 	self, err := os.Executable()
 	must(p.t, err)
+	if p.as != nil {
+		self = p.executableForAll(self)
+	}
 	p.cmd = exec.Command(self, "-test.run=^TestKilledWhenever$")
 	p.cmd.Env = append(os.Environ(), processMark+"="+string(told))
 	p.cmd.Stderr = &p.stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: p.as}
 	out, err := p.cmd.StdoutPipe()
 	must(p.t, err)
 	must(p.t, p.cmd.Start())

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,12 @@ const (
 	keptFiles = 128
 	// maxConnections bounds the memory that they may take, about 20 KiB each.
 	maxConnections = 2048
+
+	// maxOfUser is how many connections a user has served at a time on a socket,
+	// so that nobody takes all places. Root and the agent's own user, who could
+	// stop the agent as well, have as many as there are. As many again are told
+	// that there are too many; the rest is closed without a word.
+	maxOfUser = 32
 )
 
 // connectionRoom is how many connections all sockets may have together: three
@@ -34,8 +41,10 @@ func connectionRoom() int {
 // already set: nobody can connect to it in between.
 type unixListener struct {
 	*net.UnixListener
+	path     string
 	end      func() error   // once
 	free     chan struct{}  // a place for each connection that may be open
+	users    sync.Map       // uid to *atomic.Int32, how many connections are open; few uids may connect at all
 	accepted *atomic.Uint64 // connections of all sockets: their numbers
 }
 
@@ -61,44 +70,86 @@ func (a *Agent) listenUnix(name string, gid, connections int) (*unixListener, er
 		return nil, errors.Join(err, l.Close(), os.Remove(tmp))
 	}
 	end := sync.OnceValue(func() error { return errors.Join(ignoreMissing(os.Remove(path)), l.Close()) })
-	return &unixListener{l, end, make(chan struct{}, connections), &a.accepted}, nil
+	return &unixListener{UnixListener: l, path: path, end: end, free: make(chan struct{}, connections), accepted: &a.accepted}, nil
 }
 
 // Close may be called again, as net/http does from a goroutine of its own: by
 // then the name may be another agent's.
 func (l *unixListener) Close() error { return l.end() }
 
-// Accept numbers the connections, and closes those for which there is no room.
+// Accept numbers the connections and notes whose they are. It closes those for
+// which there is no room.
 func (l *unixListener) Accept() (net.Conn, error) {
 	for {
-		c, err := l.UnixListener.Accept()
+		c, err := l.AcceptUnix()
 		if err != nil {
 			return nil, err
 		}
+		p, err := peerOf(c)
+		if err == nil { // else it is gone already
+			if conn := l.admit(c, p); conn != nil {
+				return conn, nil
+			}
+		}
+		_ = c.Close()
+	}
+}
+
+// admit gives a connection its place, if there is one.
+func (l *unixListener) admit(c *net.UnixConn, p peer) *unixConn {
+	counter, _ := l.users.LoadOrStore(p.uid, new(atomic.Int32))
+	open, _ := counter.(*atomic.Int32)
+	n := open.Add(1)
+	privileged := p.uid == 0 || p.isOwn()
+	if privileged || n <= 2*maxOfUser {
 		select {
 		case l.free <- struct{}{}:
-			return &countedConn{Conn: c, id: l.accepted.Add(1), leave: sync.OnceFunc(func() { <-l.free })}, nil
+			leave := sync.OnceFunc(func() { open.Add(-1); <-l.free })
+			return &unixConn{Conn: c, peer: p, id: l.accepted.Add(1), surplus: !privileged && n > maxOfUser, leave: leave}
 		default:
-			c.Close()
 		}
 	}
+	open.Add(-1)
+	return nil
 }
 
-// countedConn is an accepted connection with its number and its place.
-type countedConn struct {
+// group returns the group that owns the socket's file, whose members may use
+// it: an administrator may have given it to another one.
+func (l *unixListener) group() (gid uint32, ok bool) {
+	info, err := os.Lstat(l.path)
+	if err != nil {
+		return 0, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return st.Gid, true
+}
+
+// allows reports whether c may use the socket, whatever the mode of its file
+// has come to be and whoever handed the connection on.
+func (l *unixListener) allows(c *unixConn) (ok bool, why Problem) {
+	gid, found := l.group()
+	if !found {
+		gid = uint32(os.Getegid())
+	}
+	if c.peer.may(gid) {
+		return true, Problem{}
+	}
+	return false, c.peer.denial(filepath.Base(l.path), gid)
+}
+
+// unixConn is an accepted connection with its number, its place and whose it is.
+type unixConn struct {
 	net.Conn
-	id    uint64
-	leave func()
+	peer    peer
+	id      uint64
+	surplus bool // its user has too many: it is told so, and nothing else
+	leave   func()
 }
 
-func (c *countedConn) Close() error {
+func (c *unixConn) Close() error {
 	c.leave()
 	return c.Conn.Close()
-}
-
-func connID(c net.Conn) uint64 {
-	if n, is := c.(*countedConn); is {
-		return n.id
-	}
-	return 0
 }

@@ -23,9 +23,13 @@ const (
 	// display process reaches it and nothing else.
 	DisplayGroup = "lwa-agent-display"
 
-	askPatience  = 5 * time.Second // of GET /token for a refresh
-	writeTimeout = 10 * time.Second
-	maxBody      = 8 << 10 // bytes; a code or an address has at most 4,096
+	askPatience = 5 * time.Second // of GET /token for a refresh
+	// A client that does not read is given up after this; the kernel's buffer
+	// takes any answer of ours whole.
+	writeTimeout = 2 * time.Second
+	readTimeout  = 10 * time.Second // for a body, which a person may type
+	maxHead      = 4 << 10          // bytes; net/http adds as much again
+	maxBody      = 8 << 10          // bytes; a code or an address has at most 4,096
 )
 
 // listen opens the sockets. It comes after the lock on the state directory, so
@@ -75,13 +79,14 @@ func (a *Agent) serve(name string, gid, connections int, handler http.Handler) e
 		return err
 	}
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           a.guard(l, handler),
 		ReadHeaderTimeout: 5 * time.Second,
-		MaxHeaderBytes:    8 << 10,
+		MaxHeaderBytes:    maxHead,
 		ErrorLog:          log.New(io.Discard, "", 0), // nothing there but clients that went away
+		ConnContext:       withConn,
 	}
 	if name == eventsSockName {
-		server.ConnContext, server.ConnState = numberConn, a.connChanged
+		server.ConnState = a.connChanged
 	} else {
 		server.IdleTimeout = time.Minute
 	}
@@ -256,7 +261,7 @@ func notACode(err error) Problem {
 
 // readBody returns a small body, or answers why not.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		fail(w, http.StatusRequestEntityTooLarge, Problem{Code: "too_long", Message: "the text is longer than 8 KiB or ended early", Hint: "send the code or the address alone"})

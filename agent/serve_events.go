@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -33,17 +32,9 @@ func (a *Agent) getEvents(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-type connKey struct{}
-
-// numberConn gives each connection a number by which its displays are
-// forgotten when it ends.
-func numberConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, connID(c))
-}
-
 func (a *Agent) connChanged(c net.Conn, state http.ConnState) {
-	if state == http.StateClosed {
-		a.setDisplays(connID(c), nil)
+	if conn, is := c.(*unixConn); is && state == http.StateClosed {
+		a.setDisplays(conn.id, nil)
 	}
 }
 
@@ -62,8 +53,7 @@ func (a *Agent) postDisplay(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, Problem{Code: "display", Message: "not a list of at most 16 displays", Hint: `send [{"driver":"…","device":"…","shows":"…","error":"…"}]`})
 		return
 	}
-	id, _ := r.Context().Value(connKey{}).(uint64)
-	a.setDisplays(id, displays)
+	a.setDisplays(connOf(r).id, displays)
 	w.WriteHeader(http.StatusNoContent)
 }
 

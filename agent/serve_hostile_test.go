@@ -233,3 +233,23 @@ func TestTokenSocketOutlivesAShortageOfFileDescriptors(t *testing.T) {
 		t.Errorf("after a moment without file descriptors nobody answers on token.sock any more (%v): a unit that takes the token from it hangs at its start", err)
 	}
 }
+
+func TestReaderThatDoesNotReadIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := serveAgent(t, nil)
+	c, err := net.Dial("unix", s.path(eventsSockName))
+	must(t, err)
+	defer c.Close()
+	_, err = c.Write([]byte("GET /events HTTP/1.1\r\nHost: a\r\n\r\n"))
+	must(t, err)
+	events := s.agent.servers[1].listener
+	open := func() int { return len(events.free) }
+	begin := time.Now()
+	for n := 0; (n < 100 || open() > 0) && time.Since(begin) < patience; n++ {
+		s.agent.ShowDisplays([]Display{{Driver: strings.Repeat("x", 10_000), Shows: time.Now().String()}})
+		time.Sleep(time.Millisecond)
+	}
+	if n := open(); n != 0 {
+		t.Errorf("after %v a client that reads nothing is still written to", time.Since(begin))
+	}
+}

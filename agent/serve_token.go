@@ -16,6 +16,8 @@ const (
 	credentialPatience = 20 * time.Second
 
 	acceptPause = 100 * time.Millisecond
+
+	maxReaders = 256 // whom the log names; there are as many as units
 )
 
 // tokenSocket writes the access token to whoever connects, and closes: what
@@ -53,6 +55,7 @@ func (s *tokenSocket) close() {
 }
 
 func (a *Agent) serveTokens(ctx context.Context, l *unixListener) {
+	readers := map[reader]bool{} // that the log knows
 	for {
 		c, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -65,6 +68,19 @@ func (a *Agent) serveTokens(ctx context.Context, l *unixListener) {
 			case <-ctx.Done():
 				return
 			}
+		}
+		conn, _ := c.(*unixConn)
+		if ok, why := l.allows(conn); !ok || conn.surplus {
+			if !ok {
+				a.logDenial(conn.peer, why)
+			}
+			c.Close()
+			continue
+		}
+		// Once each, so that a timer does not fill the log.
+		if who := conn.peer.reader; !readers[who] && len(readers) < maxReaders {
+			readers[who] = true
+			a.cfg.Log.Info("the access token goes out by token.sock", "to", conn.peer.String())
 		}
 		if v := a.view.Load(); v.access.enough(a.cfg.Uptime(), credentialLife) && !v.reported {
 			handOut(c, v.access) // at once: a new connection's buffer takes it whole

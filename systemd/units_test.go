@@ -101,8 +101,8 @@ func TestSandboxScores(t *testing.T) {
 		unit  string
 		limit string // ten times the score
 	}{
-		{core, "19"},
-		{display, "10"},
+		{core, "16"},
+		{display, "4"},
 	} {
 		score := func(limit, unit string) (string, error) {
 			out, err := exec.CommandContext(t.Context(), "systemd-analyze", "--no-pager", "security", "--offline=yes", "--threshold="+limit, unit).CombinedOutput()
@@ -169,7 +169,13 @@ func TestUnitsFitTheAgent(t *testing.T) {
 	coreUnit, displayUnit := read(t, core), read(t, display)
 	for _, want := range []struct{ unit, key, value, reason string }{
 		{coreUnit, "RuntimeDirectoryPreserve", "restart", "or a restart of the agent costs a call to Amazon"},
-		{coreUnit, "SupplementaryGroups", "lwa-agent-display", "or it cannot give events.sock to that group"},
+		{coreUnit, "Restart", "always", "whatever ended it, nobody stands by to start it"},
+		{displayUnit, "Restart", "always", "whatever ended it, nobody stands by to start it"},
+		{coreUnit, "RestartPreventExitStatus", "", "there is no end that is for good"},
+		{coreUnit, "TimeoutStopSec", "20s", "an answer of Amazon's under way is waited for 5 s and saved"},
+		{coreUnit, "LimitCORE", "0", "a core dump holds the tokens"},
+		{coreUnit, "MemorySwapMax", "0", "swap is a disk"},
+		{coreUnit, "MemoryMax", "96M", "a leak ends the agent and not the device"},
 		{coreUnit, "LoadCredential", "client_secret:lwa-agent.client_secret", "a path that is missing would stop a public client (243)"},
 		{coreUnit, "StateDirectoryMode", "0700", "the refresh token lies there"},
 		{coreUnit, "RuntimeDirectoryMode", "0755", "the display process has to reach events.sock"},
@@ -247,6 +253,10 @@ func TestUsersAndDirectoriesAsSystemdMakesThem(t *testing.T) {
 		t.Errorf("the drop directory is %v; setgid gives files the group, sticky keeps others' hands off them", got)
 	}
 	users := read(t, filepath.Join(root, "etc/passwd"))
+	groups := read(t, filepath.Join(root, "etc/group"))
+	if _, members, _ := strings.Cut(groups, "lwa-agent-display:x:"); !strings.HasSuffix(strings.SplitN(members, "\n", 2)[0], ":lwa-agent") {
+		t.Errorf("the agent is no member of lwa-agent-display, so it cannot give that group events.sock:\n%s", groups)
+	}
 	for _, user := range []string{"lwa-agent:", "lwa-agent-display:"} {
 		if !strings.Contains(users, user) {
 			t.Errorf("no user %s in\n%s", user, users)

@@ -1,0 +1,65 @@
+package agent
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// deniedEvery keeps a program that tries again and again from filling the log.
+const deniedEvery = time.Minute
+
+type connKey struct{}
+
+// withConn lets handlers know on which connection a request came.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+func connOf(r *http.Request) *unixConn {
+	c, _ := r.Context().Value(connKey{}).(*unixConn)
+	return c
+}
+
+// guard answers those who may not use a socket, and those of whom there are too
+// many, before anything of their request is looked at. The mode of the socket's
+// file keeps most of them out already; this holds when that was changed, too,
+// and for a connection that was handed on.
+func (a *Agent) guard(l *unixListener, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := connOf(r)
+		if ok, why := l.allows(c); !ok {
+			a.logDenial(c.peer, why)
+			turnAway(w, r, http.StatusForbidden, why)
+			return
+		}
+		if c.surplus {
+			w.Header().Set("Retry-After", "1")
+			turnAway(w, r, http.StatusTooManyRequests, Problem{
+				Code: "too_many_connections", Message: "the programs of user " + c.peer.user() + " have too many connections at once",
+				Hint: "let them close what they do not use, and ask again in a moment",
+			})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// turnAway answers and closes. A client that is still sending would get an error
+// for that and not see the answer, so a small body is let pass.
+func turnAway(w http.ResponseWriter, r *http.Request, status int, p Problem) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout))
+	_, _ = io.CopyN(io.Discard, r.Body, 2*maxBody) // the answer is the same whatever comes of it
+	w.Header().Set("Connection", "close")
+	fail(w, status, p)
+}
+
+func (a *Agent) logDenial(p peer, why Problem) {
+	now, last := int64(a.cfg.Uptime()), a.denied.Load()
+	if last != 0 && now-last < int64(deniedEvery) || !a.denied.CompareAndSwap(last, now) {
+		return
+	}
+	a.cfg.Log.Warn("a program was denied", "peer", p.String(), "why", why.Message, "hint", why.Hint)
+}
