@@ -40,8 +40,10 @@ type Config struct {
 	// Alive is called by the loop, when everything is up and at least every
 	// 30 s from then on: it feeds systemd's watchdog. Nil: there is none.
 	Alive func()
-	// NetworkChanged tells that waiting for the network may be over. Nil: never.
+	// NetworkChanged and ClockSet tell that waiting may be over: WatchNetwork's
+	// and WatchClock's. Nil: never.
 	NetworkChanged <-chan struct{}
+	ClockSet       <-chan struct{}
 	Log            *slog.Logger
 
 	disk fileSystem // nil: the kernel's

@@ -26,10 +26,10 @@ const (
 	// may have mended it at Amazon's side.
 	configurationRetry = 15 * time.Minute
 
-	// A network that came up shortens a wait to a random part of this, so that
-	// a street after a blackout does not ask in the same second.
-	networkSpread = 10 * time.Second
-	networkEvery  = time.Minute
+	// A network that came up, or a clock that was set, shortens a wait to a
+	// random part of the one, once in the other.
+	hopeSpread = 10 * time.Second
+	hopeEvery  = time.Minute
 )
 
 // schedule is when one kind of call is due and how often it failed.

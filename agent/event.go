@@ -77,8 +77,13 @@ type (
 
 	// attended: a person is here, or the device was just switched on.
 	attended struct{}
-	// networkChanged: an address or a route came or went.
+	// networkChanged: an address or a route came.
 	networkChanged struct{}
+	// clockSet: somebody set the wall clock; as ticked, but out of turn.
+	clockSet struct {
+		synchronized bool
+		epoch        time.Time
+	}
 
 	// stopping: the agent ends; what is in flight may end before it.
 	stopping struct{}
@@ -106,6 +111,7 @@ func (relinkCanceled) isEvent() {}
 func (unlinkAsked) isEvent()    {}
 func (attended) isEvent()       {}
 func (networkChanged) isEvent() {}
+func (clockSet) isEvent()       {}
 func (stopping) isEvent()       {}
 func (doorsChanged) isEvent()   {}
 func (configured) isEvent()     {}

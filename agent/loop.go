@@ -36,6 +36,8 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.inboxReported(r)
 		case <-a.cfg.NetworkChanged:
 			a.handle(networkChanged{})
+		case <-a.cfg.ClockSet:
+			a.handle(clockSet{clockSynchronized(), bootTime(a.cfg.Uptime())})
 		case job := <-a.jobs:
 			job()
 		}

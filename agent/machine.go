@@ -72,8 +72,8 @@ type machine struct {
 	renewed      time.Duration // when the last refresh started
 	asks         []ask
 
-	lastNetwork time.Duration
-	lastAttend  time.Duration // when somebody last said that they are here
+	network, clockMoved hope
+	lastAttend          time.Duration // when somebody last said that they are here
 
 	code heldCode
 	sent []time.Duration // when the last codes were sent
@@ -116,7 +116,7 @@ func newMachine(set settings, rec record, kept access, trouble string, now time.
 	m := &machine{
 		set: set, rng: rng, now: now, epoch: epoch, rec: rec,
 		offerDue: now, refresh: idle(), account: idle(), prove: idle(), newPair: at(now),
-		ticked: now - tickIdle, lastReport: -1, renewed: -refreshGap, lastNetwork: -networkEvery, lastAttend: -attendEvery, seen: now,
+		ticked: now - tickIdle, lastReport: -1, renewed: -refreshGap, network: noHope(), clockMoved: noHope(), lastAttend: -attendEvery, seen: now,
 	}
 	if trouble != "" {
 		hint := "link the device again"
@@ -158,7 +158,7 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 	switch ev := ev.(type) {
 	case ticked:
 		m.ticked = m.now
-		m.clock.Synchronized = ev.synchronized
+		m.setSynchronized(ev.synchronized)
 		m.heardOfDisk(ev.disk)
 		m.setEpoch(ev.epoch)
 	case answered:
@@ -187,6 +187,8 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 		m.attend()
 	case networkChanged:
 		m.networkChanged()
+	case clockSet:
+		m.clockSet(ev)
 	case stopping:
 		m.stopping = true
 		if m.unsaved && m.saving == nil {
@@ -207,6 +209,8 @@ func (m *machine) do(e effect) { m.out = append(m.out, e) }
 
 // plan does what has become due: at most one save or one call.
 func (m *machine) plan() {
+	m.followHope(&m.network)
+	m.followHope(&m.clockMoved)
 	if m.saving == nil && !m.stopping {
 		m.planSave()
 	}
@@ -308,6 +312,8 @@ func (m *machine) deadline() time.Duration {
 		}
 	}
 	free := m.inCall.id == 0
+	consider(free, m.network.due())
+	consider(free, m.clockMoved.due())
 	consider(m.unsaved, m.resave)
 	consider(m.offering() && m.offerDue > m.now, m.offerDue)
 	consider(free && m.code.isHeld(), m.code.due)

@@ -94,25 +94,6 @@ func (m *machine) tokenRefused(ev tokenRefused) {
 	m.refresh.due = m.now
 }
 
-// networkChanged shortens the waits after failures, at most once a minute.
-func (m *machine) networkChanged() {
-	if m.now-m.lastNetwork < networkEvery {
-		return
-	}
-	m.lastNetwork = m.now
-	soon := m.now + upTo(networkSpread, m.rng)
-	m.refresh = m.refresh.sooner(soon)
-	m.prove = m.prove.sooner(soon)
-	m.newPair = m.newPair.sooner(soon)
-	m.account = m.account.sooner(soon)
-	if m.code.isHeld() {
-		m.code.due = min(m.code.due, m.now) // a person waits, alone
-	}
-	if m.offersPair() && !m.pair.isLive() && !m.newPair.waiting {
-		m.newPair.due = min(m.newPair.due, soon)
-	}
-}
-
 func (m *machine) noTokenProblem() Problem {
 	p := m.problems[sourceRefresh]
 	if p.Code == "" {

@@ -84,7 +84,7 @@ func TestOutageNeverEndsALink(t *testing.T) {
 		t.Errorf("%d calls in a month of outage: that is hammering", calls)
 	}
 	w.do(networkChanged{})
-	w.pass(networkSpread)
+	w.pass(hopeSpread)
 	for w.m.inCall.id == 0 {
 		w.pass(time.Minute)
 	}

@@ -31,7 +31,11 @@ func (m *machine) raise(s source, code, message, hint string) {
 }
 
 func (m *machine) raiseError(s source, err *lwa.Error) {
-	m.raise(s, err.Code, err.Message, err.Hint)
+	message, hint := err.Message, err.Hint
+	if err.Code == "clock" {
+		message, hint = m.aboutClock(err)
+	}
+	m.raise(s, err.Code, message, hint)
 }
 
 // raiseProblem shows p until its source works again. The same problem again is

@@ -92,7 +92,7 @@ func TestNetworkThatComesBackEndsTheWait(t *testing.T) {
 		h.pass(5 * time.Hour)
 		h.sim.Recover()
 		h.agent.tell(networkChanged{})
-		h.until("a token", networkSpread+time.Second, func() bool { return h.status().ExpiresAt != nil })
+		h.until("a token", hopeSpread+time.Second, func() bool { return h.status().ExpiresAt != nil })
 	})
 }
 

@@ -32,12 +32,14 @@ func runAgent(ctx context.Context, o runOptions) error {
 	}
 	log := newLog(o)
 	warnOf(cfg, log)
-	changed, err := agent.WatchNetwork(ctx)
-	if err != nil {
+	c := agentConfig(cfg, o.streams.Env)
+	c.Log, c.Alive = log, notifier()
+	if c.NetworkChanged, err = agent.WatchNetwork(ctx); err != nil {
 		log.Warn("changes of the network are not noticed; waits end by themselves", "error", err)
 	}
-	c := agentConfig(cfg, o.streams.Env)
-	c.Log, c.NetworkChanged, c.Alive = log, changed, notifier()
+	if c.ClockSet, err = agent.WatchClock(ctx); err != nil {
+		log.Warn("a clock that is set is noticed late; waits end by themselves", "error", err)
+	}
 	a, err := agent.New(c)
 	if err != nil {
 		return err
