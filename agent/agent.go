@@ -69,6 +69,10 @@ type Agent struct {
 	waiting     map[uint64]chan<- replied
 	displays    map[uint64][]Display // by the connection that reported them
 	unwritable  bool                 // the last look at the state directory said so, and no save has been tried since
+	unsteady    bool                 // the start is counted as a crash, should it be one
+	started     time.Duration        // uptime
+	looked      *inbox               // that the last tick looked at
+	turns       uint64               // it had made by then
 	tokenSock   *tokenSocket         // nil while not linked
 	servers     []httpSocket
 	runtimeLock *os.File // held for life, or a second agent would take the sockets over
@@ -122,6 +126,13 @@ func New(cfg Config) (*Agent, error) {
 	}
 	for _, w := range a.m.warnings() {
 		cfg.Log.Warn("link", "warning", w.Message, "hint", w.Hint)
+	}
+	a.started = now
+	if crashes, err := a.countStart(); err != nil {
+		cfg.Log.Warn("a crash would not be counted", "error", err)
+	} else if crashes > 0 {
+		cfg.Log.Warn("the agent was ended before it came to anything", "times", crashes)
+		a.m.afterCrashes(crashes)
 	}
 	if news := a.lookAtDisk(); news.problem != "" {
 		cfg.Log.Warn("state directory cannot be written", "error", news.problem)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -25,6 +26,8 @@ type inbox struct {
 	log  *slog.Logger
 	out  chan inboxReport
 	ask  chan struct{}
+	// turns counts those of the loop of run, so that one that hangs is noticed.
+	turns atomic.Uint64
 
 	// ---
 	spools  []*spool
@@ -110,6 +113,7 @@ func (in *inbox) run(ctx context.Context) {
 		}
 	}
 	for {
+		in.turns.Add(1)
 		select {
 		case <-ctx.Done():
 			return

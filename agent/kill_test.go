@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -50,7 +51,9 @@ func runProcess(t *testing.T, told string) {
 		Alive: sync.OnceFunc(func() { fmt.Println("ready") }),
 	})
 	must(t, err)
-	must(t, a.Run(context.Background())) // until it is killed
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	must(t, a.Run(ctx)) // until it is killed, or told to end
 }
 
 func loopback(server string) lwa.Endpoints {
@@ -193,11 +196,12 @@ func TestKilledWhenever(t *testing.T) {
 		{"linking by a dropped code", "linked", killedWhileLinking},
 		{"code-based linking", "linked", killedWhileProving},
 		{"rotation", "2 of 2 saved", killedWhileRotating},
+		{"SIGTERM within a rotation", "2 of 2 saved", terminatedWhileRotating},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			outcomes := map[string]int{}
-			for seed := range max(1, *kills/3) {
+			for seed := range max(1, *kills/4) {
 				outcomes[c.scene(t, uint64(seed))]++
 				if t.Failed() {
 					t.Fatalf("seed %d", seed)
@@ -266,41 +270,6 @@ func killedWhileProving(t *testing.T, seed uint64) string {
 	p.kill()
 	p.checkDisk()
 	return "linked"
-}
-
-// killedWhileRotating has the agent refresh, which brings a new refresh token,
-// and kills within that.
-func killedWhileRotating(t *testing.T, seed uint64) string {
-	p := newProcess(t, MethodCode, seed, lwatest.Options{Rotate: true})
-	client := lwa.Client{ID: lwatest.MobileClientID, Scopes: []string{"profile"}, RedirectURI: lwatest.ReturnURL, Endpoints: loopback(p.Server), Transport: lwa.NewTransport()}
-	attempt := lwa.NewAttempt(lwatest.ReturnURL)
-	back, err := p.sim.Allow(client.AuthorizeURL(attempt))
-	must(t, err)
-	drop, err := lwa.ParseDrop([]byte(back))
-	must(t, err)
-	first, err := client.Exchange(t.Context(), drop.Code, attempt)
-	must(t, err)
-	d := stateDir{t, p.State}
-	d.save(record{Link: link{ClientID: client.ID, TokenEndpoint: client.Endpoints.Token, Refresh: first.Refresh, Scopes: "profile", Account: "Jo Example", Since: time.Now()}})
-	p.slowly()
-	rotated := 0
-	for round := range 2 {
-		p.Boot = fmt.Sprint("boot ", round) // so that it refreshes at once
-		p.begin()
-		p.killWithin(15 * time.Millisecond)
-		p.checkDisk()
-		r, err := d.load()
-		if err != nil || r.Link.isZero() || r.Link.Revoked {
-			t.Fatalf("after a kill the disk holds %+v, %v; want the link", r.Link, err)
-		}
-		if r.Link.Refresh != first.Refresh {
-			rotated++
-		}
-	}
-	p.Boot = "boot-after"
-	p.begin()
-	p.wantGoodToken("after two kills")
-	return fmt.Sprint(rotated, " of 2 saved")
 }
 
 // checkDisk looks for what a kill must not leave.

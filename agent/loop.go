@@ -50,6 +50,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // end finishes what must not be lost.
 func (a *Agent) end() error {
 	a.finishCall()
+	a.steady()
 	close(a.ended) // lets go of everybody who waits, or the sockets could not close
 	return a.close()
 }
@@ -66,10 +67,26 @@ func (a *Agent) tick() error {
 			return fmt.Errorf("%s was removed, so no program can reach this agent; start it again", filepath.Join(a.cfg.RuntimeDir, agentSockName))
 		}
 	}
-	if a.cfg.Alive != nil {
+	if a.cfg.Uptime()-a.started > steadyAfter {
+		a.steady()
+	}
+	if a.inboxMoves() && a.cfg.Alive != nil {
 		a.cfg.Alive()
 	}
 	return nil
+}
+
+// inboxMoves reports whether the inbox has done anything since the last tick,
+// which asked it to. The loop itself, its clock and the disk below the store
+// have moved when a tick comes; the inbox may hang in a file system of its own.
+// The first tick does not ask: the agent is ready, and the inbox just starts.
+func (a *Agent) inboxMoves() bool {
+	if a.inbox == nil {
+		return true
+	}
+	before, first := a.turns, a.looked != a.inbox
+	a.turns, a.looked = a.inbox.turns.Load(), a.inbox
+	return first || a.turns != before
 }
 
 // handle gives an event to the machine and carries out what it wants. The
@@ -82,6 +99,9 @@ func (a *Agent) handle(ev event) {
 		if outcome := a.execute(e); outcome != nil {
 			a.handle(outcome)
 		}
+	}
+	if _, is := ev.(answered); is {
+		a.steady()
 	}
 }
 

@@ -127,6 +127,24 @@ func (m *machine) proved(ev answered) {
 	})
 }
 
+// afterCrashes puts the calls that are due off after several starts that came to
+// nothing: an answer may be what the agent dies of. Neither a program that asks
+// nor a network that comes makes them sooner, or each start would.
+func (m *machine) afterCrashes(crashes int) {
+	const forgiven = 4 // kills, upgrades, a power supply on its way out
+	if crashes <= forgiven {
+		return
+	}
+	crashed := &lwa.Error{Kind: lwa.Passing, Code: "crashed"}
+	for _, s := range []*schedule{&m.refresh, &m.prove, &m.newPair, &m.account} {
+		later := schedule{failures: crashes - forgiven - 1}.failed(m.now, crashed, m.access.left(m.now), m.rng)
+		later.firm = true
+		if s.due < later.due {
+			*s = later
+		}
+	}
+}
+
 // finishLink makes l the link in use, once it is saved. settle runs before
 // anybody is told, with the words of the save's failure.
 func (m *machine) finishLink(l link, t lwa.Token, sent time.Duration, settle func(problem string)) {
