@@ -40,6 +40,7 @@ func (m *machine) refreshed(ev answered) {
 	}
 	if ev.token.Scopes != "" {
 		next.Link.Scopes = ev.token.Scopes
+		m.watchScopes(m.rec.Link.Scopes, ev.token.Scopes)
 	}
 	revived := m.rec.Link.Revoked
 	finish := func(problem string) {
@@ -57,6 +58,17 @@ func (m *machine) refreshed(ev answered) {
 		return
 	}
 	m.save(next, finish)
+}
+
+// watchScopes tells the log when a token is good for something else than the one
+// before: what programs may do with it has changed, or it is somebody else's.
+func (m *machine) watchScopes(before, after string) {
+	old, now := strings.Fields(before), strings.Fields(after)
+	slices.Sort(old)
+	slices.Sort(now)
+	if len(old) > 0 && !slices.Equal(old, now) {
+		m.do(note{"the granted scopes are others than before", before + " -> " + after})
+	}
 }
 
 func (m *machine) refreshFailed(err *lwa.Error) {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -295,5 +296,21 @@ func TestAccountIsNamedWhereTheScopesAllow(t *testing.T) {
 	w.answer(answered{account: "Ada L."})
 	if got := w.m.status().Account; got != "Ada L." || w.disk.Link.Account != got {
 		t.Errorf("account is %q, on disk %q", got, w.disk.Link.Account)
+	}
+}
+
+func TestOtherScopesThanBeforeAreToldToTheLog(t *testing.T) {
+	for granted, want := range map[string]int{"": 0, "profile": 0, "profile postal_code": 1, "somebody:else": 1} {
+		w := linkedWorld(t)
+		w.pass(46 * time.Minute)
+		next := token("Atza|two", hour)
+		next.Scopes = granted
+		w.answer(answered{token: next})
+		if n := count[note](w); n != want {
+			t.Errorf("scopes %q after %q: %d lines in the log, want %d", granted, "profile", n, want)
+		}
+		if granted != "" && w.m.status().Scopes[0] != strings.Fields(granted)[0] {
+			t.Errorf("status shows %q, want %q", w.m.status().Scopes, granted)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,10 +33,11 @@ type house struct {
 	line  *wire
 	cutAt int // of the next line
 
-	before func(a *Agent) // what happens before the loop runs
-	stop   context.CancelFunc
-	ended  chan error
-	log    safeBuffer
+	before  func(a *Agent)                            // what happens before the loop runs
+	through func(http.RoundTripper) http.RoundTripper // what lies between the line and Amazon; nil: nothing
+	stop    context.CancelFunc
+	ended   chan error
+	log     safeBuffer
 }
 
 // story tells one in a bubble with a new device, and checks at its end what
@@ -88,7 +90,11 @@ func stateRoot(t *testing.T) string {
 
 func (h *house) powerOn() {
 	h.t.Helper()
-	h.line = &wire{to: h.sim.RoundTripper(), cutAt: h.cutAt, dead: make(chan struct{})}
+	to := h.sim.RoundTripper()
+	if h.through != nil {
+		to = h.through(to)
+	}
+	h.line = &wire{to: to, cutAt: h.cutAt, dead: make(chan struct{})}
 	h.cfg.Client.Transport = h.line
 	a, err := newAgent(h.cfg)
 	if err != nil {
