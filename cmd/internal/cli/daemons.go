@@ -68,8 +68,7 @@ wiring a panel.`,
 				}
 				return a.tryDisplays(cmd.Context(), displays)
 			}
-			a.followDisplays(cmd.Context())
-			return nil
+			return a.followDisplays(cmd.Context())
 		},
 	}
 	cmd.Flags().BoolVar(&test, "test", false, "draw a test card and every screen, then end")

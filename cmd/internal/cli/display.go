@@ -2,13 +2,16 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"lwa-agent/agent"
@@ -32,15 +35,31 @@ const (
 // runDisplay draws what the agent of runtimeDir says on the displays, and tells
 // the agent what can be seen on them, until ctx ends. Neither a missing display
 // nor a missing agent ends it: both come and go. What is wrong with a display
-// is written to stderr once.
-func runDisplay(ctx context.Context, runtimeDir string, displays []config.Display, stderr io.Writer) {
+// is written to stderr once. It ends earlier, with an error, when this process
+// is not allowed to use a device that came after its start: a new one is.
+func runDisplay(ctx context.Context, runtimeDir string, displays []config.Display, stderr io.Writer) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	b := newBoard(targetsFor(displays), stderr)
+	b.tooLate = end
 	link := newDisplayLink(filepath.Join(runtimeDir, eventsSocketName))
 	var tasks sync.WaitGroup
 	tasks.Go(func() { link.report(ctx, b, stderr) })
 	tasks.Go(func() { link.follow(ctx, b, stderr) })
 	b.run(ctx)
 	tasks.Wait()
+	if late, is := errors.AsType[*lateError](context.Cause(ctx)); is {
+		return late
+	}
+	return nil
+}
+
+// lateError is that a device came after the start of this process. The
+// DeviceAllow= of a unit knows the drivers that were there when it was started.
+type lateError struct{ display string }
+
+func (e *lateError) Error() string {
+	return "display " + e.display + ": it came after the start of this process, which may not use it; a new process may (systemctl restart lwa-agent-display)"
 }
 
 // drawStatuses draws in the process of the agent itself. statuses calls yield
@@ -124,8 +143,10 @@ type board struct {
 	painters []*display.Painter // nil for a driver that does not exist
 	stderr   io.Writer
 	changed  chan struct{} // lines has something new
+	tooLate  func(error)   // told of a device that only a new process may use; nil: nobody cares
 
 	mu      sync.Mutex
+	missing map[int]bool // displays whose device was not there
 	reports []agent.Display
 	offered bool // a link was offered once
 	shown   int  // screens so far
@@ -134,7 +155,7 @@ type board struct {
 func newBoard(targets []*target, stderr io.Writer) *board {
 	b := &board{
 		targets: targets, painters: make([]*display.Painter, len(targets)), stderr: stderr,
-		changed: make(chan struct{}, 1), reports: make([]agent.Display, len(targets)),
+		changed: make(chan struct{}, 1), reports: make([]agent.Display, len(targets)), missing: map[int]bool{},
 	}
 	for i, t := range targets {
 		b.reports[i] = agent.Display{Driver: t.driver, Device: t.device}
@@ -206,7 +227,12 @@ func (b *board) report(i int, shows string, err error) {
 	}
 	b.mu.Lock()
 	b.reports[i].Shows, b.reports[i].Error = shows, problem
+	late := b.missing[i] && errors.Is(err, syscall.EPERM)
+	b.missing[i] = errors.Is(err, fs.ErrNotExist)
 	b.mu.Unlock()
+	if late && b.tooLate != nil {
+		b.tooLate(&lateError{b.targets[i].name()})
+	}
 	select {
 	case b.changed <- struct{}{}:
 	default:

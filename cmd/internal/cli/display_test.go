@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,7 +139,7 @@ func TestDisplayProcessDrawsAndReports(t *testing.T) {
 	var log lockedBuffer
 	ended := make(chan struct{})
 	go func() {
-		runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: picture}, {Driver: "hdmi"}}, &log)
+		_ = runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: picture}, {Driver: "hdmi"}}, &log)
 		close(ended)
 	}()
 
@@ -201,7 +203,9 @@ func TestDisplayAddedToTheConfigurationIsDrawnOn(t *testing.T) {
 	var log lockedBuffer
 	ended := make(chan struct{})
 	go func() {
-		(&app{Streams: Streams{Err: &log}, configPath: file}).followDisplays(ctx)
+		if err := (&app{Streams: Streams{Err: &log}, configPath: file}).followDisplays(ctx); err != nil {
+			t.Error(err)
+		}
 		close(ended)
 	}()
 	fake.say(t, pairStatus())
@@ -236,7 +240,7 @@ func TestAgentForgettingADisplayIsToldAgain(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go func() {
-		runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &lockedBuffer{})
+		_ = runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &lockedBuffer{})
 	}()
 	fake.say(t, pairStatus())
 	first := fake.hears(t, "QR of the code-pair URL, version 3-M")
@@ -256,7 +260,9 @@ func TestRefusedReportIsSaidOnceAndTriedAgainInAWhile(t *testing.T) {
 	defer stop()
 	var log lockedBuffer
 	began := time.Now()
-	go runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &log)
+	go func() {
+		_ = runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &log)
+	}()
 	fake.say(t, pairStatus())
 	fake.hears(t, "QR of the code-pair URL, version 3-M")
 	if took := time.Since(began); took < 2*reportAgain {
@@ -352,6 +358,44 @@ func TestMissingConsoleIsWaitedForAndSaidOnce(t *testing.T) {
 			t.Errorf("the status says %q", got)
 		}
 	})
+}
+
+// TestDeviceThatCameLaterEndsTheProcess: a unit's DeviceAllow= knows the drivers
+// that were loaded at its start, so only a new process may use the panel. Where
+// the first try is refused, a new process would be refused as well.
+func TestDeviceThatCameLaterEndsTheProcess(t *testing.T) {
+	for _, want := range []struct {
+		name  string
+		fails []error
+		ends  time.Duration // 0: never
+	}{
+		{"came later", []error{fs.ErrNotExist, fs.ErrNotExist, syscall.EPERM}, time.Minute},
+		{"forbidden", []error{syscall.EPERM}, 0},
+		{"of another group", []error{fs.ErrNotExist, syscall.EACCES}, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tries := 0
+			open := func() (display.Display, error) {
+				err := want.fails[min(tries, len(want.fails)-1)]
+				tries++
+				return nil, fmt.Errorf("opening /dev/i2c-1: %w", err)
+			}
+			ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+			defer stop()
+			began := time.Now()
+			var late error
+			b := newBoard([]*target{{driver: "ssd1306", device: "/dev/i2c-1", open: open}}, &lockedBuffer{})
+			b.tooLate = func(err error) { late = err; stop() }
+			b.show(screenFor(pairStatus(), noon()))
+			b.run(ctx)
+			if took := time.Since(began); (want.ends == 0) != (late == nil) || want.ends != 0 && took != want.ends {
+				t.Errorf("%s: ended after %v with %v, want after %v", want.name, took, late, want.ends)
+			}
+			if late != nil && !strings.HasPrefix(late.Error(), "display ssd1306 /dev/i2c-1: it came after the start of this process") {
+				t.Errorf("%s: it says %q", want.name, late)
+			}
+		})
+	}
 }
 
 func TestRunDisplayDrawsOnItsOwnTerminal(t *testing.T) {

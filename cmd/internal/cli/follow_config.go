@@ -153,8 +153,8 @@ func followConfig(ctx context.Context, o runOptions, cfg config.Config, log *slo
 }
 
 // followDisplays draws on the displays of the configuration, and on others
-// when that changes, until ctx ends.
-func (a *app) followDisplays(ctx context.Context) {
+// when that changes, until ctx ends; for its error see runDisplay.
+func (a *app) followDisplays(ctx context.Context) error {
 	files := watchFiles(a.complain, a.configPath)
 	displays, err := config.LoadDisplays(a.configPath)
 	if err != nil {
@@ -163,8 +163,12 @@ func (a *app) followDisplays(ctx context.Context) {
 	for ctx.Err() == nil {
 		drawing, stop := context.WithCancel(ctx)
 		var ended sync.WaitGroup
-		ended.Go(func() { runDisplay(drawing, config.RuntimeDir(a.configPath), displays, a.Err) })
-		for files.wait(ctx) {
+		var late error
+		ended.Go(func() {
+			defer stop()
+			late = runDisplay(drawing, config.RuntimeDir(a.configPath), displays, a.Err)
+		})
+		for files.wait(drawing) {
 			next, err := config.LoadDisplays(a.configPath)
 			if err != nil {
 				a.complain(err)
@@ -175,5 +179,9 @@ func (a *app) followDisplays(ctx context.Context) {
 		}
 		stop()
 		ended.Wait()
+		if late != nil {
+			return late
+		}
 	}
+	return nil
 }
