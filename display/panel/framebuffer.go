@@ -1,0 +1,164 @@
+package panel
+
+import (
+	"fmt"
+	"hash/maphash"
+	"image"
+	"image/color"
+	"io"
+	"slices"
+)
+
+// memory is an open framebuffer device: what can be seen, as bytes.
+type memory interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+
+	// Mode gives struct fb_var_screeninfo and struct fb_fix_screeninfo of
+	// linux/fb.h as they are now: another program, or a cable, changes the mode.
+	Mode() (variable, fixed []byte, err error)
+}
+
+// everyRow is how far apart the rows are that are looked at for damage: the
+// smallest font of a console has 6 to a letter, so that none is missed.
+const everyRow = 4
+
+// framebuffer draws on a framebuffer of Linux as periph.io's display.Drawer. It
+// holds a row of the picture, never all of it: 1920x1080 are 8 MB.
+type framebuffer struct {
+	name    string
+	memory  memory
+	turn    int         // degrees clockwise
+	widthMM float64     // as configured; 0: the driver may know
+	mayDraw func() bool // asked before each row
+
+	frame  frame
+	shades *[256]uint32
+
+	seed maphash.Seed
+	sums []uint64 // of every fourth row as it was drawn; 0: not known
+}
+
+// newFramebuffer draws on m, which it closes with Halt.
+func newFramebuffer(name string, m memory, turn int) (*framebuffer, error) {
+	if turn != 0 && turn != 90 && turn != 180 && turn != 270 {
+		return nil, fmt.Errorf("rotate = %d; a framebuffer is turned by 0, 90, 180 or 270 degrees", turn)
+	}
+	f := &framebuffer{name: name, memory: m, turn: turn, seed: maphash.MakeSeed(), mayDraw: func() bool { return true }}
+	_, err := f.measure()
+	return f, err
+}
+
+// measure asks for the mode and reports whether it is another one, in which
+// nothing is known of what can be seen.
+func (f *framebuffer) measure() (changed bool, err error) {
+	variable, fixed, err := f.memory.Mode()
+	if err != nil {
+		return false, fmt.Errorf("asking %s for its mode: %w", f.name, err)
+	}
+	now, err := newFrame(variable, fixed)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", f.name, err)
+	}
+	if now == f.frame {
+		return false, nil
+	}
+	f.frame, f.shades = now, now.shades()
+	f.sums = make([]uint64, now.height/everyRow+1)
+	return true, nil
+}
+
+func (f *framebuffer) String() string { return "framebuffer " + f.name }
+
+// ColorModel is grey: the screens that are shown know no other colour.
+func (f *framebuffer) ColorModel() color.Model { return color.GrayModel }
+
+func (f *framebuffer) Bounds() image.Rectangle { return f.frame.turned(f.turn) }
+
+// Draw puts what src has at sp into the area dst, a few rows at a time.
+func (f *framebuffer) Draw(dst image.Rectangle, src image.Image, sp image.Point) error {
+	shift := sp.Sub(dst.Min) // from the picture to src
+	visible := dst.Intersect(f.Bounds()).Intersect(src.Bounds().Sub(shift))
+	if visible.Empty() {
+		return nil
+	}
+	area := f.frame.onPanel(visible, f.turn)
+	row, before := make([]uint8, area.Dx()), make([]uint8, area.Dx())
+	packed := make([]byte, area.Dx()*f.frame.bytes)
+	bands := f.bandsOf(area)
+	for y := area.Min.Y; y < area.Max.Y; y++ {
+		at, step := f.frame.ofPicture(area.Min.X, y, f.turn)
+		readRow(row, src, at.Add(shift), step)
+		if y == area.Min.Y || !slices.Equal(row, before) { // codes and text repeat most rows
+			f.frame.pack(packed, f.shades, row)
+		}
+		row, before = before, row
+		if err := bands.put(y, packed); err != nil {
+			return err
+		}
+		if y%everyRow == 0 {
+			f.sums[y/everyRow] = 0
+			if area.Dx() == f.frame.width {
+				f.sums[y/everyRow] = maphash.Bytes(f.seed, packed)
+			}
+		}
+	}
+	return nil
+}
+
+// readRow reads the shades of src from the point at on, step by step.
+func readRow(row []uint8, src image.Image, at, step image.Point) {
+	switch src := src.(type) {
+	case *image.Gray:
+		from, stride := src.PixOffset(at.X, at.Y), step.X+step.Y*src.Stride
+		for i := range row {
+			row[i] = src.Pix[from+i*stride]
+		}
+	case *image.Uniform:
+		grey := color.GrayModel.Convert(src.C).(color.Gray).Y
+		for i := range row {
+			row[i] = grey
+		}
+	default:
+		for i := range row {
+			row[i] = color.GrayModel.Convert(src.At(at.X, at.Y)).(color.Gray).Y
+			at = at.Add(step)
+		}
+	}
+}
+
+// intact reports whether what was drawn can still be seen, by reading it back:
+// a quarter of the rows, 1 ms of a Full HD screen in ordinary memory.
+func (f *framebuffer) intact() (bool, error) {
+	line := make([]byte, f.frame.width*f.frame.bytes)
+	for y := 0; y < f.frame.height; y += everyRow {
+		want := f.sums[y/everyRow]
+		if want == 0 {
+			continue
+		}
+		if _, err := f.memory.ReadAt(line, f.frame.offset(0, y)); err != nil {
+			return false, fmt.Errorf("reading %s: %w", f.name, err)
+		}
+		if maphash.Bytes(f.seed, line) != want {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// pitch is the size of a pixel in mm, 0 if it is unknown.
+func (f *framebuffer) pitch() float64 {
+	if f.widthMM > 0 {
+		return f.widthMM / float64(f.frame.width)
+	}
+	return f.frame.pitch()
+}
+
+// clear makes all black, as a screen is without a picture.
+func (f *framebuffer) clear() error {
+	return f.Draw(f.Bounds(), image.Black, image.Point{})
+}
+
+// Halt closes the device and leaves what can be seen.
+func (f *framebuffer) Halt() error { return f.memory.Close() }

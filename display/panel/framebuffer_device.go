@@ -1,0 +1,115 @@
+package panel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lwa-agent/display/internal/device"
+)
+
+// fbFile is a framebuffer device of the kernel.
+type fbFile struct{ *os.File }
+
+// Requests of linux/fb.h.
+const (
+	fbGetVariable = 0x4600 // FBIOGET_VSCREENINFO
+	fbGetFixed    = 0x4602 // FBIOGET_FSCREENINFO
+	fbGetConsole  = 0x460f // FBIOGET_CON2FBMAP: which framebuffer a console is on
+	fbBlank       = 0x4611 // FBIOBLANK
+
+	unblanked = 0 // FB_BLANK_UNBLANK
+	blanked   = 1 // FB_BLANK_NORMAL
+)
+
+func openFBFile(path string) (fbFile, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fbFile{}, fmt.Errorf("%w; there is no screen, or its driver makes no framebuffer (ls /dev/fb*; cat /proc/fb)", err)
+	case err != nil:
+		return fbFile{}, device.WithGroup(path, err)
+	}
+	return fbFile{file}, nil
+}
+
+func (f fbFile) Mode() (variable, fixed []byte, err error) {
+	variable, fixed = make([]byte, variableSize), make([]byte, fixedSize64)
+	if unsafe.Sizeof(uintptr(0)) == 4 {
+		fixed = fixed[:fixedSize32]
+	}
+	if err := request(f.File, fbGetVariable, unsafe.Pointer(&variable[0])); err != nil {
+		if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
+			return nil, nil, fmt.Errorf("it is no framebuffer: %w", err)
+		}
+		return nil, nil, err
+	}
+	return variable, fixed, request(f.File, fbGetFixed, unsafe.Pointer(&fixed[0]))
+}
+
+// shows reports whether the text of console n is drawn into this framebuffer.
+// A kernel that cannot tell is taken to do so.
+func (f fbFile) shows(n int) bool {
+	var st unix.Stat_t
+	if f.stat(&st) != nil {
+		return true
+	}
+	on := struct{ console, framebuffer uint32 }{console: uint32(n)} // struct fb_con2fbmap
+	err := request(f.File, fbGetConsole, unsafe.Pointer(&on))
+	return err != nil || on.framebuffer == unix.Minor(uint64(st.Rdev))
+}
+
+func (f fbFile) stat(st *unix.Stat_t) error {
+	return onDescriptor(f.File, func(fd uintptr) unix.Errno {
+		err := unix.Fstat(int(fd), st)
+		errno, _ := errors.AsType[unix.Errno](err)
+		return errno
+	})
+}
+
+// redrawConsole has the kernel draw the text of whatever console can be seen,
+// for those who may not write to it: it does after the screen was off.
+func (f fbFile) redrawConsole() error {
+	// Drivers that cannot switch it off say so, but the kernel's console has done
+	// its part by then.
+	_ = requestValue(f.File, fbBlank, blanked)
+	if err := requestValue(f.File, fbBlank, unblanked); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// request makes a request with an argument that is a pointer.
+func request(f *os.File, code uintptr, argument unsafe.Pointer) error {
+	return onDescriptor(f, func(fd uintptr) (errno unix.Errno) {
+		_, _, errno = unix.Syscall(unix.SYS_IOCTL, fd, code, uintptr(argument))
+		return errno
+	})
+}
+
+// requestValue makes a request with an argument that is a number.
+func requestValue(f *os.File, code, argument uintptr) error {
+	return onDescriptor(f, func(fd uintptr) (errno unix.Errno) {
+		_, _, errno = unix.Syscall(unix.SYS_IOCTL, fd, code, argument)
+		return errno
+	})
+}
+
+func onDescriptor(f *os.File, call func(fd uintptr) unix.Errno) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var errno unix.Errno
+	if err := conn.Control(func(fd uintptr) { errno = call(fd) }); err != nil {
+		return err
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
