@@ -29,7 +29,6 @@ const everyRow = 4
 type framebuffer struct {
 	name    string
 	memory  memory
-	turn    int         // degrees clockwise
 	widthMM float64     // as configured; 0: the driver may know
 	mayDraw func() bool // asked before each row
 
@@ -41,11 +40,8 @@ type framebuffer struct {
 }
 
 // newFramebuffer draws on m, which it closes with Halt.
-func newFramebuffer(name string, m memory, turn int) (*framebuffer, error) {
-	if turn != 0 && turn != 90 && turn != 180 && turn != 270 {
-		return nil, fmt.Errorf("rotate = %d; a framebuffer is turned by 0, 90, 180 or 270 degrees", turn)
-	}
-	f := &framebuffer{name: name, memory: m, turn: turn, seed: maphash.MakeSeed(), mayDraw: func() bool { return true }}
+func newFramebuffer(name string, m memory) (*framebuffer, error) {
+	f := &framebuffer{name: name, memory: m, seed: maphash.MakeSeed(), mayDraw: func() bool { return true }}
 	_, err := f.measure()
 	return f, err
 }
@@ -74,22 +70,21 @@ func (f *framebuffer) String() string { return "framebuffer " + f.name }
 // ColorModel is grey: the screens that are shown know no other colour.
 func (f *framebuffer) ColorModel() color.Model { return color.GrayModel }
 
-func (f *framebuffer) Bounds() image.Rectangle { return f.frame.turned(f.turn) }
+func (f *framebuffer) Bounds() image.Rectangle {
+	return image.Rect(0, 0, f.frame.width, f.frame.height)
+}
 
 // Draw puts what src has at sp into the area dst, a few rows at a time.
 func (f *framebuffer) Draw(dst image.Rectangle, src image.Image, sp image.Point) error {
-	shift := sp.Sub(dst.Min) // from the picture to src
-	visible := dst.Intersect(f.Bounds()).Intersect(src.Bounds().Sub(shift))
-	if visible.Empty() {
+	area, sp := clip(f, dst, src, sp)
+	if area.Empty() {
 		return nil
 	}
-	area := f.frame.onPanel(visible, f.turn)
 	row, before := make([]uint8, area.Dx()), make([]uint8, area.Dx())
 	packed := make([]byte, area.Dx()*f.frame.bytes)
 	bands := f.bandsOf(area)
 	for y := area.Min.Y; y < area.Max.Y; y++ {
-		at, step := f.frame.ofPicture(area.Min.X, y, f.turn)
-		readRow(row, src, at.Add(shift), step)
+		readRow(row, src, sp.Add(image.Pt(0, y-area.Min.Y)))
 		if y == area.Min.Y || !slices.Equal(row, before) { // codes and text repeat most rows
 			f.frame.pack(packed, f.shades, row)
 		}
@@ -107,24 +102,14 @@ func (f *framebuffer) Draw(dst image.Rectangle, src image.Image, sp image.Point)
 	return nil
 }
 
-// readRow reads the shades of src from the point at on, step by step.
-func readRow(row []uint8, src image.Image, at, step image.Point) {
-	switch src := src.(type) {
-	case *image.Gray:
-		from, stride := src.PixOffset(at.X, at.Y), step.X+step.Y*src.Stride
-		for i := range row {
-			row[i] = src.Pix[from+i*stride]
-		}
-	case *image.Uniform:
-		grey := color.GrayModel.Convert(src.C).(color.Gray).Y
-		for i := range row {
-			row[i] = grey
-		}
-	default:
-		for i := range row {
-			row[i] = color.GrayModel.Convert(src.At(at.X, at.Y)).(color.Gray).Y
-			at = at.Add(step)
-		}
+// readRow reads the shades of src to the right of at.
+func readRow(row []uint8, src image.Image, at image.Point) {
+	if grey, ok := src.(*image.Gray); ok {
+		copy(row, grey.Pix[grey.PixOffset(at.X, at.Y):])
+		return
+	}
+	for i := range row {
+		row[i] = brightness(src, at.X+i, at.Y)
 	}
 }
 

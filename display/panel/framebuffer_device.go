@@ -3,13 +3,10 @@ package panel
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"lwa-agent/display/internal/device"
 )
 
 // fbFile is a framebuffer device of the kernel.
@@ -27,14 +24,15 @@ const (
 )
 
 func openFBFile(path string) (fbFile, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fbFile{}, fmt.Errorf("%w; there is no screen, or its driver makes no framebuffer (ls /dev/fb*; cat /proc/fb)", err)
-	case err != nil:
-		return fbFile{}, device.WithGroup(path, err)
+	f, err := framebufferNodes().open(path)
+	return fbFile{f}, err
+}
+
+func framebufferNodes() nodes {
+	return nodes{
+		like: "/dev/fb*", subsystem: "graphics", group: "video",
+		cure: "the screen is missing, or its driver makes no framebuffer (cat /proc/fb)",
 	}
-	return fbFile{file}, nil
 }
 
 func (f fbFile) Mode() (variable, fixed []byte, err error) {
@@ -64,7 +62,7 @@ func (f fbFile) shows(n int) bool {
 }
 
 func (f fbFile) stat(st *unix.Stat_t) error {
-	return onDescriptor(f.File, func(fd uintptr) unix.Errno {
+	return ioctl(f.File, func(fd uintptr) unix.Errno {
 		err := unix.Fstat(int(fd), st)
 		errno, _ := errors.AsType[unix.Errno](err)
 		return errno
@@ -85,7 +83,7 @@ func (f fbFile) redrawConsole() error {
 
 // request makes a request with an argument that is a pointer.
 func request(f *os.File, code uintptr, argument unsafe.Pointer) error {
-	return onDescriptor(f, func(fd uintptr) (errno unix.Errno) {
+	return ioctl(f, func(fd uintptr) (errno unix.Errno) {
 		_, _, errno = unix.Syscall(unix.SYS_IOCTL, fd, code, uintptr(argument))
 		return errno
 	})
@@ -93,23 +91,8 @@ func request(f *os.File, code uintptr, argument unsafe.Pointer) error {
 
 // requestValue makes a request with an argument that is a number.
 func requestValue(f *os.File, code, argument uintptr) error {
-	return onDescriptor(f, func(fd uintptr) (errno unix.Errno) {
+	return ioctl(f, func(fd uintptr) (errno unix.Errno) {
 		_, _, errno = unix.Syscall(unix.SYS_IOCTL, fd, code, argument)
 		return errno
 	})
-}
-
-func onDescriptor(f *os.File, call func(fd uintptr) unix.Errno) error {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var errno unix.Errno
-	if err := conn.Control(func(fd uintptr) { errno = call(fd) }); err != nil {
-		return err
-	}
-	if errno != 0 {
-		return errno
-	}
-	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"image"
 )
 
 // frame is how a framebuffer lays out in memory what can be seen. Two of the
@@ -157,41 +156,4 @@ func (f frame) pack(line []byte, shades *[256]uint32, row []uint8) {
 			binary.LittleEndian.PutUint32(line[4*i:], shades[grey])
 		}
 	}
-}
-
-// turned is the size of the picture on a panel that is turned by so many
-// degrees.
-func (f frame) turned(degrees int) image.Rectangle {
-	if degrees == 90 || degrees == 270 {
-		return image.Rect(0, 0, f.height, f.width)
-	}
-	return image.Rect(0, 0, f.width, f.height)
-}
-
-// onPanel is where the area r of the picture lies on a panel that shows it
-// turned clockwise by so many degrees.
-func (f frame) onPanel(r image.Rectangle, degrees int) image.Rectangle {
-	switch degrees {
-	case 90:
-		return image.Rect(f.width-r.Max.Y, r.Min.X, f.width-r.Min.Y, r.Max.X)
-	case 180:
-		return image.Rect(f.width-r.Max.X, f.height-r.Max.Y, f.width-r.Min.X, f.height-r.Min.Y)
-	case 270:
-		return image.Rect(r.Min.Y, f.height-r.Max.X, r.Max.Y, f.height-r.Min.X)
-	}
-	return r
-}
-
-// ofPicture is the point of the picture that the pixel x, y of the panel shows,
-// and the step in the picture from it to the pixel x+1, y.
-func (f frame) ofPicture(x, y, degrees int) (at, step image.Point) {
-	switch degrees {
-	case 90:
-		return image.Pt(y, f.width-1-x), image.Pt(0, -1)
-	case 180:
-		return image.Pt(f.width-1-x, f.height-1-y), image.Pt(-1, 0)
-	case 270:
-		return image.Pt(f.height-1-y, x), image.Pt(0, 1)
-	}
-	return image.Pt(x, y), image.Pt(1, 0)
 }

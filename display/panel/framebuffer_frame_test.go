@@ -11,7 +11,7 @@ import (
 )
 
 func TestBothSizesOfLong(t *testing.T) {
-	for name, sim := range screens() {
+	for name, sim := range framebuffers() {
 		narrow, err := newFrame(sim.Structs(4))
 		if err != nil {
 			t.Errorf("%s, on a machine of 32 bits: %v", name, err)
@@ -80,7 +80,7 @@ func TestPixelsOfNonsensicalSizeAreUnknown(t *testing.T) {
 			t.Errorf("%dx%d mm for %dx%d pixels (%s): a pixel of %.3f mm, want %.3f", at.wide, at.high, at.width, at.height, at.what, got, at.want)
 		}
 	}
-	f := opened(t, displaytest.NewFramebuffer(480, 320, 16), 0)
+	f := opened(t, displaytest.NewFramebuffer(480, 320, 16))
 	f.widthMM = 72
 	if got := f.pitch(); math.Abs(got-0.15) > 0.001 {
 		t.Errorf("width_mm = 72 of 480 pixels: a pixel of %.3f mm, want 0.150", got)
@@ -89,7 +89,7 @@ func TestPixelsOfNonsensicalSizeAreUnknown(t *testing.T) {
 
 // FuzzFrame has drivers claim anything: what is accepted lies in the memory.
 func FuzzFrame(f *testing.F) {
-	for _, sim := range screens() {
+	for _, sim := range framebuffers() {
 		for _, long := range []int{4, 8} {
 			variable, fixed := sim.Structs(long)
 			f.Add(variable, fixed)

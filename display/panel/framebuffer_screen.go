@@ -1,10 +1,13 @@
 package panel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
 	"lwa-agent/display"
+
+	periph "periph.io/x/conn/v3/display"
 )
 
 // The driver's name, and the first screen of the kernel.
@@ -18,7 +21,8 @@ const (
 // console is to be seen, or text was written over the picture.
 type framebufferScreen struct {
 	framebuffer *framebuffer
-	console     *console // nil: there is none, or it may not be touched
+	turned      periph.Drawer // the framebuffer, for a picture that is turned
+	console     *console      // nil: there is none, or it may not be touched
 	redraw      func() error
 	watch       bool // something may write over the picture without telling us
 
@@ -29,20 +33,24 @@ type framebufferScreen struct {
 // newFramebufferScreen opens a framebuffer of Linux (/dev/fb0 if no other is
 // named).
 func newFramebufferScreen(c Config) (*framebufferScreen, error) {
-	path := c.Device
-	if path == "" {
-		path = defaultFramebuffer
+	if err := refuse(c, "device", "rotate", "width_mm"); err != nil {
+		return nil, err
 	}
+	path := cmp.Or(c.Device, defaultFramebuffer)
 	file, err := openFBFile(path)
 	if err != nil {
 		return nil, err
 	}
-	framebuffer, err := newFramebuffer(path, file, c.Rotate)
+	framebuffer, err := newFramebuffer(path, file)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	framebuffer.widthMM = c.WidthMM
-	d := &framebufferScreen{framebuffer: framebuffer}
+	turned, err := rotate(framebuffer, c.Rotate)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	d := &framebufferScreen{framebuffer: framebuffer, turned: turned}
 	if d.console, err = openConsole(file); err != nil {
 		d.watch, d.redraw = true, file.redrawConsole
 	}
@@ -94,7 +102,7 @@ func (d *framebufferScreen) Draw(s display.Screen) (string, error) {
 		}
 	}
 	if d.canvas == nil {
-		d.canvas = display.NewCanvas(d.framebuffer)
+		d.canvas = display.NewCanvas(d.turned, display.Traits{Pitch: d.framebuffer.pitch()})
 	}
 	d.covered = true
 	return d.canvas.Draw(s)

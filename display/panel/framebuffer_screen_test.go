@@ -12,35 +12,28 @@ import (
 	"lwa-agent/display/displaytest"
 )
 
-const pairURL = "https://amazon.com/us/code?cbl-code=ABCDEF"
-
-func pair() display.Screen {
-	return display.Screen{
-		Kind: display.Offer, Title: "Link to Amazon",
-		Payloads: []display.Payload{{Name: "code-pair URL", Text: pairURL}},
-		Scan:     "Scan this with a phone.", Address: "https://amazon.com/us/code", Code: "ABCDEF",
-	}
-}
+const offeredURL = "https://amazon.com/us/code?cbl-code=BEYHYS"
 
 // watched is a framebuffer under a console that cannot be kept quiet.
 func watched(t *testing.T, sim *displaytest.Framebuffer) *framebufferScreen {
 	t.Helper()
-	return &framebufferScreen{framebuffer: opened(t, sim, 0), watch: true}
+	f := opened(t, sim)
+	return &framebufferScreen{framebuffer: f, turned: f, watch: true}
 }
 
 func shows(t *testing.T, d display.Display, sim *displaytest.Framebuffer) {
 	t.Helper()
-	said, err := d.Draw(pair())
+	said, err := d.Draw(pair("BEYHYS"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := displaytest.DecodeQR(sim.Picture()); err != nil || got != pairURL {
-		t.Errorf("a phone reads %q (%v), want %q; said is %q", got, err, pairURL, said)
+	if got, err := displaytest.DecodeQR(sim.Picture()); err != nil || got != offeredURL {
+		t.Errorf("a phone reads %q (%v), want %q; said is %q", got, err, offeredURL, said)
 	}
 }
 
 func TestCodeIsReadFromEveryScreen(t *testing.T) {
-	for name, sim := range screens() {
+	for name, sim := range framebuffers() {
 		t.Run(name, func(t *testing.T) { shows(t, watched(t, sim), sim) })
 	}
 	for _, size := range []image.Point{{480, 320}, {800, 480}, {1366, 768}, {1920, 1080}} {
@@ -85,7 +78,7 @@ func TestTextOverThePictureIsRepaired(t *testing.T) {
 	d.watch = false
 	sim.Written()
 	sim.Scribble(image.Rect(0, 0, 8, 8))
-	if _, err := d.Draw(pair()); err != nil || sim.Written() != 0 {
+	if _, err := d.Draw(pair("BEYHYS")); err != nil || sim.Written() != 0 {
 		t.Error("the picture is looked after where the console is kept quiet; that reads megabytes for nothing")
 	}
 }
@@ -99,7 +92,7 @@ func TestAnotherModeIsDrawnAnew(t *testing.T) {
 	sim.BitsPerPixel, sim.Red, sim.Green, sim.Blue, sim.LineLength = 16, displaytest.Bitfield{Offset: 11, Length: 5}, displaytest.Bitfield{Offset: 5, Length: 6}, displaytest.Bitfield{Length: 5}, 2*480
 	shows(t, d, sim)
 	sim.BitsPerPixel, sim.Visual = 8, 3
-	if _, err := d.Draw(pair()); !errors.Is(err, errDepth) || !strings.Contains(err.Error(), "/dev/fb0") {
+	if _, err := d.Draw(pair("BEYHYS")); !errors.Is(err, errDepth) || !strings.Contains(err.Error(), "/dev/fb0") {
 		t.Errorf("a mode that cannot be drawn on: error %v", err)
 	}
 }
@@ -109,7 +102,7 @@ func TestScreenThatIsPulledOut(t *testing.T) {
 	d := watched(t, sim)
 	shows(t, d, sim)
 	sim.Fail(syscall.ENODEV)
-	if _, err := d.Draw(pair()); !errors.Is(err, syscall.ENODEV) {
+	if _, err := d.Draw(pair("BEYHYS")); !errors.Is(err, syscall.ENODEV) {
 		t.Errorf("error %v, want ENODEV: only an error has it opened again", err)
 	}
 	if d.Close(); !sim.Closed() {

@@ -17,7 +17,7 @@ type Found struct {
 // List looks for displays. missing says why there are none of a kind, and what
 // to do about it. Nothing is drawn, and no chip is written to.
 func List() (found []Found, missing []string) {
-	for _, look := range []func() ([]Found, []string){findOLEDs, findSPI, findTerminal} {
+	for _, look := range []func() ([]Found, []string){findOLEDs, findSPI, findFramebuffers, findTerminal} {
 		f, m := look()
 		found, missing = append(found, f...), append(missing, m...)
 	}
@@ -81,6 +81,31 @@ func findSPI() (found []Found, missing []string) {
 	}
 	if len(ports) == 0 {
 		missing = append(missing, "e-paper and panels on SPI: there is no "+spiNodes().like+"; "+spiNodes().cure)
+	}
+	return found, missing
+}
+
+func findFramebuffers() (found []Found, missing []string) {
+	paths := there(framebufferNodes().like)
+	for _, path := range paths {
+		file, err := openFBFile(path)
+		if err != nil {
+			missing = append(missing, err.Error())
+			continue
+		}
+		f, err := newFramebuffer(path, file)
+		if err == nil {
+			found = append(found, Found{
+				What:    fmt.Sprintf("a screen of %dx%d pixels", f.frame.width, f.frame.height),
+				Configs: []Config{{Driver: framebufferDriver, Device: path}}, Sure: true,
+			})
+		} else {
+			missing = append(missing, err.Error())
+		}
+		_ = file.Close() // nothing was written
+	}
+	if len(paths) == 0 {
+		missing = append(missing, "framebuffers: there is no "+framebufferNodes().like+"; "+framebufferNodes().cure)
 	}
 	return found, missing
 }

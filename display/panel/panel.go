@@ -39,6 +39,7 @@ const (
 // Drivers are all kinds of displays, by name.
 func Drivers() []Driver {
 	return []Driver{
+		{framebufferDriver, "a screen on HDMI, or a small one behind the kernel's driver", screenPoll, openFramebuffer},
 		{"png", "a picture file, for a program that has the screen", 0, openPNG},
 		{"sh1106", "an OLED panel of 1.3 inch, 128x64", panelPoll, on(openSH1106)},
 		{"ssd1306", "an OLED panel of 0.96 inch, 128x64, or 0.91 inch, 128x32", panelPoll, on(openSSD1306)},

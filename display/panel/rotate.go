@@ -47,11 +47,12 @@ func (t turned) Draw(dst image.Rectangle, src image.Image, at image.Point) error
 	area := image.Rectangle{a, b}.Canon() // b is a pixel of it, too
 	area.Max = area.Max.Add(image.Pt(1, 1))
 	picture := image.NewGray(area)
-	for y := clipped.Min.Y; y < clipped.Max.Y; y++ {
-		for x := clipped.Min.X; x < clipped.Max.X; x++ {
-			p := t.place(image.Pt(x, y))
-			from := image.Pt(x, y).Sub(clipped.Min).Add(at)
-			picture.Pix[picture.PixOffset(p.X, p.Y)] = brightness(src, from.X, from.Y)
+	for y := range clipped.Dy() {
+		first, second := t.place(clipped.Min.Add(image.Pt(0, y))), t.place(clipped.Min.Add(image.Pt(1, y)))
+		to := picture.PixOffset(first.X, first.Y)
+		step := picture.PixOffset(second.X, second.Y) - to
+		for x := range clipped.Dx() {
+			picture.Pix[to+x*step] = brightness(src, at.X+x, at.Y+y)
 		}
 	}
 	return t.Drawer.Draw(area, picture, area.Min)
