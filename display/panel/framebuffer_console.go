@@ -151,7 +151,7 @@ func (c *console) take() error {
 		return nil
 	}
 	if c.foreign() {
-		return fmt.Errorf("%s shows the graphics of another program, such as a desktop; stop that, or remove this display", c.name())
+		return c.foreignError()
 	}
 	c.taken = true
 	c.graphics = c.given && c.becomeGraphics() == nil
@@ -190,6 +190,10 @@ func (c *console) foreign() bool {
 		return false
 	}
 	return vt.leave != int16(leaveSignal) || vt.returned != int16(returnSignal)
+}
+
+func (c *console) foreignError() error {
+	return fmt.Errorf("%s shows the graphics of another program, such as a desktop; stop that, or name another display in config.toml", c.name())
 }
 
 func (c *console) becomeGraphics() error {

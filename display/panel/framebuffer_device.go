@@ -10,7 +10,11 @@ import (
 )
 
 // fbFile is a framebuffer device of the kernel.
-type fbFile struct{ *os.File }
+type fbFile struct{ file *os.File }
+
+func (f fbFile) ReadAt(p []byte, at int64) (int, error)  { return f.file.ReadAt(p, at) }
+func (f fbFile) WriteAt(p []byte, at int64) (int, error) { return f.file.WriteAt(p, at) }
+func (f fbFile) Close() error                            { return f.file.Close() }
 
 // Requests of linux/fb.h.
 const (
@@ -40,13 +44,13 @@ func (f fbFile) Mode() (variable, fixed []byte, err error) {
 	if unsafe.Sizeof(uintptr(0)) == 4 {
 		fixed = fixed[:fixedSize32]
 	}
-	if err := request(f.File, fbGetVariable, unsafe.Pointer(&variable[0])); err != nil {
+	if err := request(f.file, fbGetVariable, unsafe.Pointer(&variable[0])); err != nil {
 		if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
 			return nil, nil, fmt.Errorf("it is no framebuffer: %w", err)
 		}
 		return nil, nil, err
 	}
-	return variable, fixed, request(f.File, fbGetFixed, unsafe.Pointer(&fixed[0]))
+	return variable, fixed, request(f.file, fbGetFixed, unsafe.Pointer(&fixed[0]))
 }
 
 // shows reports whether the text of console n is drawn into this framebuffer.
@@ -57,12 +61,12 @@ func (f fbFile) shows(n int) bool {
 		return true
 	}
 	on := struct{ console, framebuffer uint32 }{console: uint32(n)} // struct fb_con2fbmap
-	err := request(f.File, fbGetConsole, unsafe.Pointer(&on))
+	err := request(f.file, fbGetConsole, unsafe.Pointer(&on))
 	return err != nil || on.framebuffer == unix.Minor(uint64(st.Rdev))
 }
 
 func (f fbFile) stat(st *unix.Stat_t) error {
-	return ioctl(f.File, func(fd uintptr) unix.Errno {
+	return ioctl(f.file, func(fd uintptr) unix.Errno {
 		err := unix.Fstat(int(fd), st)
 		errno, _ := errors.AsType[unix.Errno](err)
 		return errno
@@ -74,8 +78,8 @@ func (f fbFile) stat(st *unix.Stat_t) error {
 func (f fbFile) redrawConsole() error {
 	// Drivers that cannot switch it off say so, but the kernel's console has done
 	// its part by then.
-	_ = requestValue(f.File, fbBlank, blanked)
-	if err := requestValue(f.File, fbBlank, unblanked); err != nil && !errors.Is(err, unix.EINVAL) {
+	_ = requestValue(f.file, fbBlank, blanked)
+	if err := requestValue(f.file, fbBlank, unblanked); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
 	}
 	return nil

@@ -143,24 +143,3 @@ func (d *framebufferScreen) Close() error {
 	}
 	return errors.Join(err, d.framebuffer.Halt())
 }
-
-// GiveBack brings back the console under a display after a process that drew
-// there was killed. It does no harm where there was none. Displays other than
-// framebuffers cover nothing.
-func GiveBack(c Config) error {
-	if c.Driver != framebufferDriver {
-		return nil
-	}
-	d, err := newFramebufferScreen(c)
-	if err != nil {
-		return err
-	}
-	if d.console != nil && d.console.foreign() {
-		return d.Close() // the screen is a desktop's by now
-	}
-	if d.console != nil {
-		d.console.takenBefore()
-	}
-	d.covered = true
-	return d.Close()
-}
