@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"os"
 
 	"lwa-agent/cmd/internal/config"
 	"lwa-agent/display/panel"
@@ -34,7 +35,7 @@ type runOptions struct {
 }
 
 func (a *app) displayCommand() *cobra.Command {
-	var test, list bool
+	var test, list, giveBack bool
 	cmd := &cobra.Command{
 		Use:   "display",
 		Short: "Draws what the daemon says on the configured displays",
@@ -67,10 +68,14 @@ wiring a panel.`,
 					return err
 				}
 				return a.tryDisplays(cmd.Context(), displays)
+			case giveBack:
+				return a.giveBackDisplays(os.Getenv)
 			}
 			return a.followDisplays(cmd.Context())
 		},
 	}
+	cmd.Flags().BoolVar(&giveBack, "give-back", false, "leave screens to their consoles after a crash")
+	_ = cmd.Flags().MarkHidden("give-back") // it exists: for ExecStopPost= alone
 	cmd.Flags().BoolVar(&test, "test", false, "draw a test card and every screen, then end")
 	cmd.Flags().BoolVar(&list, "list", false, "print the displays that were found, as lines for config.toml")
 	return cmd

@@ -100,7 +100,8 @@ type target struct {
 	driver, device string
 	poll           time.Duration
 	open           func() (display.Display, error)
-	fault          error // why it can never be opened
+	opened         func(panel.Config) // told which display was chosen, where none is configured; may be nil
+	fault          error              // why it can never be opened
 
 	// shy keeps a console that nobody configured as it is, for people to log in
 	// on, until a link is offered for the first time.
@@ -110,12 +111,18 @@ type target struct {
 // name is how messages call it.
 func (t *target) name() string { return strings.TrimSpace(t.driver + " " + t.device) }
 
-// targetsFor is what is drawn on: what is configured, else the virtual console
-// that can be seen.
+// targetsFor is what is drawn on: what is configured, else the framebuffer, else
+// the virtual console that can be seen.
 func targetsFor(displays []config.Display) []*target {
 	if len(displays) == 0 {
-		t := newTarget(config.Display{Driver: terminalDriver})
-		t.shy = true
+		t := &target{poll: resizePoll, shy: true}
+		t.open = func() (display.Display, error) {
+			d, c, err := panel.OpenDefault()
+			if t.opened != nil {
+				t.opened(c)
+			}
+			return d, err
+		}
 		return []*target{t}
 	}
 	var targets []*target
@@ -162,6 +169,11 @@ func newBoard(targets []*target, stderr io.Writer) *board {
 		if t.fault != nil {
 			b.report(i, "", t.fault)
 			continue
+		}
+		t.opened = func(c panel.Config) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.reports[i].Driver, b.reports[i].Device = c.Driver, c.Device
 		}
 		if t.shy {
 			b.report(i, "nothing until a link is offered", nil)

@@ -11,6 +11,7 @@ import (
 	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/config"
 	"lwa-agent/display"
+	"lwa-agent/display/panel"
 )
 
 const (
@@ -73,6 +74,11 @@ func (a *app) tryDisplays(ctx context.Context, displays []config.Display) error 
 				mu.Lock()
 				defer mu.Unlock()
 				a.say(t.name()+": "+format, args...)
+			}
+			t.opened = func(c panel.Config) {
+				mu.Lock()
+				defer mu.Unlock()
+				t.driver, t.device = c.Driver, c.Device
 			}
 			if err := try(ctx, t, say); err != nil {
 				say("%s", oneLine(err))

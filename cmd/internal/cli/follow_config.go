@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lwa-agent/cmd/internal/config"
+	"lwa-agent/display/panel"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -184,4 +185,22 @@ func (a *app) followDisplays(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// giveBackDisplays leaves the screens that a killed display process drew on to
+// their consoles. After an orderly end there is nothing to do, as systemd says
+// with SERVICE_RESULT (systemd.exec(5)).
+func (a *app) giveBackDisplays(getenv func(string) string) error {
+	if getenv("SERVICE_RESULT") == "success" {
+		return nil
+	}
+	configured, err := config.LoadDisplays(a.configPath)
+	if err != nil {
+		return err
+	}
+	var displays []panel.Config
+	for _, d := range configured {
+		displays = append(displays, panel.Config(d))
+	}
+	return panel.GiveBack(displays)
 }
