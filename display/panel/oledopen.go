@@ -105,7 +105,6 @@ func oledOnI2C(bus i2c.BusCloser, c Config, chip oledChip) (periph.Drawer, error
 	problem := i2cProblem(err, c.Device, addresses...)
 	if noAnswer(err) && c.Address != 0 {
 		for _, other := range []uint16{oledAddress, oledOtherAddress} {
-			// Reading does nothing to a chip that is no display.
 			if link := (&i2cLink{bus: bus, address: other}); int(other) != c.Address && link.answers() {
 				problem = fmt.Errorf("no display answered at %#x on %s, but one does at %#x; write address = %#x: %w",
 					c.Address, c.Device, other, other, err)
@@ -157,9 +156,11 @@ func (l *i2cLink) kept() (bool, error) {
 	return err == nil && !off, nil
 }
 
+// answers reads a byte and writes none, which would mean something to a chip
+// that is no display.
 func (l *i2cLink) answers() bool {
-	_, err := l.status()
-	return err == nil
+	var b [1]byte
+	return l.bus.Tx(l.address, nil, b[:]) == nil
 }
 
 func (l *i2cLink) explain(err error) error { return i2cProblem(err, l.path, l.address) }

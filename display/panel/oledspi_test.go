@@ -128,10 +128,22 @@ func TestPinsOfAnOLEDOnSPI(t *testing.T) {
 	}
 }
 
-func TestPinsOnAnI2CBusAreAMistake(t *testing.T) {
-	_, _, err := openSSD1306(Config{Device: "/dev/i2c-1", DCPin: "GPIO24"})
-	if err == nil || err.Error() != `/dev/i2c-1 is no SPI port, but there are pins for one; write device = "/dev/spidev0.0", or remove the pins` {
-		t.Errorf("status would say %v", err)
+func TestSettingsOfTheOtherBusAreRefused(t *testing.T) {
+	for _, test := range []struct {
+		config Config
+		want   string
+	}{
+		{
+			Config{Device: "/dev/i2c-1", DCPin: "GPIO24"},
+			`/dev/i2c-1 is no SPI port, but there are pins for one; write device = "/dev/spidev0.0", or remove the pins`,
+		},
+		{Config{Device: "/dev/spidev0.0", Address: 0x3c}, "address means nothing to the driver ssd1306; remove it from its [[display]]"},
+		{Config{Device: "/dev/i2c-1", BusyPin: "GPIO24"}, "busy_pin means nothing to the driver ssd1306; remove it from its [[display]]"},
+	} {
+		test.config.Driver = "ssd1306"
+		if _, _, err := openSSD1306(test.config); err == nil || err.Error() != test.want {
+			t.Errorf("status would say\n%v\nwant\n%s", err, test.want)
+		}
 	}
 }
 

@@ -118,6 +118,9 @@ func TestMissingPanelIsToldWithTheCure(t *testing.T) {
 		if !bus.Closed() {
 			t.Errorf("%s: the bus was left open; it is opened again every 30 s", test.name)
 		}
+		if n := bus.Traffic().Bytes; strings.Contains(test.want, "but one does") && n != 1 {
+			t.Errorf("%s: %d bytes for whatever is at the other address, want one read and none written", test.name, n)
+		}
 	}
 }
 

@@ -79,7 +79,7 @@ func openSPI(path string, clock physic.Frequency, mode spi.Mode) (spi.Conn, io.C
 			if errors.Is(err, unix.ENOTTY) {
 				err = fmt.Errorf("%s is no SPI port; one is called /dev/spidev0.0: %w", path, err)
 			} else {
-				err = fmt.Errorf("setting up %s for %v, %v: %w", path, mode, clock, err)
+				err = fmt.Errorf("setting up %s for mode %d, %d Hz: %w", path, m, p.clock, err)
 			}
 			return nil, nil, errors.Join(err, f.Close())
 		}
