@@ -2,7 +2,6 @@ package display
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -151,7 +150,8 @@ func (p *Painter) drawing(d Display, s Screen) func() outcome {
 		}
 		shows, err := d.Draw(s)
 		if err != nil {
-			return outcome{err: errors.Join(err, d.Close())}
+			_ = d.Close() // what does not take a picture does not end well either
+			return outcome{err: err}
 		}
 		return outcome{display: d, shows: shows}
 	}
@@ -161,7 +161,8 @@ func (p *Painter) drawing(d Display, s Screen) func() outcome {
 func keeping(d Display, k Keeper) func() outcome {
 	return func() outcome {
 		if err := k.Keep(); err != nil {
-			return outcome{err: errors.Join(err, d.Close())}
+			_ = d.Close()
+			return outcome{err: err}
 		}
 		return outcome{display: d}
 	}
