@@ -16,10 +16,10 @@ import (
 // namespace of its own.
 func overlayOn(t *testing.T, base string) (merged, upper string) {
 	t.Helper()
-	for _, name := range []string{"lower", "upper", "work", "merged dir"} {
+	for _, name := range []string{"lower", "upper", "work", "merged"} {
 		must(t, os.Mkdir(filepath.Join(base, name), 0o755))
 	}
-	merged, upper = filepath.Join(base, "merged dir"), filepath.Join(base, "upper")
+	merged, upper = filepath.Join(base, "merged"), filepath.Join(base, "upper")
 	options := "userxattr,lowerdir=" + filepath.Join(base, "lower") + ",upperdir=" + upper + ",workdir=" + filepath.Join(base, "work")
 	if err := unix.Mount("overlay", merged, "overlay", 0, options); err != nil {
 		missing(t, "no overlay can be mounted here: "+err.Error())
