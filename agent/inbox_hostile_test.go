@@ -208,25 +208,39 @@ func TestWatcherThatFailsIsMadeAnew(t *testing.T) {
 // where it may mount, set limits and bring a network up, and reports whether this is that run.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
+	return again(t, &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
+	})
+}
+
+// again runs the test in a process of its own and reports whether this is that
+// one. What it prints as FIGURE, and what it misses, is the test's.
+func again(t *testing.T, where *syscall.SysProcAttr, flags ...string) bool {
+	t.Helper()
 	const mark = "LWA_AGENT_TEST_IN_NAMESPACE"
 	if os.Getenv(mark) != "" {
 		return true
 	}
 	self, err := os.Executable()
 	must(t, err)
-	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd := exec.CommandContext(t.Context(), self, append([]string{"-test.run=^" + t.Name() + "$", "-test.v"}, flags...)...)
 	cmd.Env = append(os.Environ(), mark+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
-	}
+	cmd.SysProcAttr = where
 	out, err := cmd.CombinedOutput()
 	if _, ran := errors.AsType[*exec.ExitError](err); err != nil && !ran {
 		missing(t, "user namespaces are not allowed here: "+err.Error())
 	}
 	if err != nil {
 		t.Fatalf("in the namespace: %v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if text, figure := strings.CutPrefix(strings.TrimSpace(line), "FIGURE "); figure {
+			t.Log(text)
+		} else if _, why, skipped := strings.Cut(line, "SKIPPED, NOT TESTED: "); skipped {
+			missing(t, strings.TrimSpace(why))
+		}
 	}
 	return false
 }

@@ -24,7 +24,7 @@ import (
 	"lwa-agent/lwa/lwatest"
 )
 
-var kills = flag.Int("kills", 30, "how often TestKilledWhenever kills an agent")
+var kills = flag.Int("kills", defaultKills, "how often TestKilledWhenever kills an agent")
 
 // process is an agent in a process of its own, with a real disk, an inbox,
 // sockets, and Amazon over a loopback connection.
@@ -33,6 +33,7 @@ type process struct {
 	Method, State, Run, Spool, Server, Boot string // what the process is told
 	killer                                  *rand.Rand
 	as                                      *syscall.Credential // nil: ourselves
+	binary                                  string // lwa-agent; empty: this test binary
 	cmd                                     *exec.Cmd
 	stderr                                  safeBuffer
 }
@@ -68,10 +69,11 @@ func newProcess(t *testing.T, method string, seed uint64, o lwatest.Options) *pr
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	p := &process{
-		Method: method, State: filepath.Join(dir, "state"), Run: filepath.Join(dir, "run"), Spool: filepath.Join(dir, "spool"), Boot: "boot-1",
+		Method: method, State: filepath.Join(dir, "state"), Run: filepath.Join(dir, "run"), Spool: filepath.Join(dir, "spool"), Boot: "boot1",
 		killer: rand.New(rand.NewPCG(seed, seed)),
 	}
 	must(t, os.Mkdir(p.Spool, 0o700))
+	p.binary = builtBinary(t)
 	p.served = served{t: t, sim: lwatest.New(o), cfg: Config{RuntimeDir: p.Run, StateDir: p.State}}
 	server := httptest.NewServer(p.sim)
 	t.Cleanup(server.Close)
@@ -94,6 +96,10 @@ func newProcess(t *testing.T, method string, seed uint64, o lwatest.Options) *pr
 // begin starts the process and returns when its sockets and inbox are up.
 func (p *process) begin() {
 	p.t.Helper()
+	if p.binary != "" {
+		p.beginBuilt()
+		return
+	}
 	told, err := json.Marshal(map[string]string{"Method": p.Method, "State": p.State, "Run": p.Run, "Spool": p.Spool, "Server": p.Server, "Boot": p.Boot})
 	must(p.t, err)
 	self, err := os.Executable()
