@@ -33,7 +33,7 @@ type process struct {
 	Method, State, Run, Spool, Server, Boot string // what the process is told
 	killer                                  *rand.Rand
 	as                                      *syscall.Credential // nil: ourselves
-	binary                                  string // lwa-agent; empty: this test binary
+	binary                                  string              // lwa-agent; empty: this test binary
 	cmd                                     *exec.Cmd
 	stderr                                  safeBuffer
 }
