@@ -277,3 +277,15 @@ func checkFailure(t *testing.T, body []byte, e *Error) {
 		t.Errorf("%q reaches people as %q: %s", body, e.Code, fmt.Sprintf("%.300s", e.Message))
 	}
 }
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, value := range []string{"", "0", "120", "-1", "99999999999999999999", "Fri, 31 Dec 1999 23:59:59 GMT", "1e3", "soon"} {
+		f.Add(value, "Fri, 31 Dec 1999 23:58:00 GMT")
+	}
+	f.Fuzz(func(t *testing.T, value, date string) {
+		server, _ := http.ParseTime(date)
+		if wait := retryAfter(value, server); wait != 0 && (wait < time.Second || wait > time.Hour) {
+			t.Errorf("Retry-After: %q at %q is a wait of %v, want 1 s to 1 h or none", value, date, wait)
+		}
+	})
+}

@@ -193,6 +193,9 @@ func TestUnitsFitTheAgent(t *testing.T) {
 			t.Errorf("%s=%s, want %q: %s", want.key, got, want.value, want.reason)
 		}
 	}
+	if !strings.Contains(coreUnit, "\nEnvironment=GOMEMLIMIT=40MiB\n") {
+		t.Error("GOMEMLIMIT is not below MemoryHigh: garbage would be collected after the kernel slows the agent down")
+	}
 	if deny, allow := strings.Index(coreUnit, "SystemCallFilter=~"), strings.Index(coreUnit, "SystemCallFilter=@chown"); deny < 0 || allow < deny {
 		t.Error("@chown has to be allowed after the line that denies it with @privileged; the order decides")
 	}

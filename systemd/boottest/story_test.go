@@ -140,6 +140,8 @@ ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://
 		return d.unharmed(func() { d.must("dpkg", "-i", "/var/tmp/again.deb") })
 	})
 
+	s.step("it crashes again and again: never given up, and Amazon is not asked", d.crashLoop)
+
 	s.step("unlink; it hangs while it shows the link: the watchdog brings it back", func() string {
 		d.mustAs("alice", "lwa-agent unlink")
 		if _, err := os.Stat(d.path("/run/lwa-agent/token.sock")); err == nil {
@@ -147,8 +149,8 @@ ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://
 		}
 		return d.hangs()
 	})
-	s.step("alice moves a bare code into the drop directory: mv", func() string {
-		_, code := d.allow()
+	s.step("an upgrade between scan and drop; alice moves a bare code into the drop directory: mv", func() string {
+		code := d.upgradeWhileLinking()
 		d.mustAs("alice", "umask 022; cat > code && mv code /var/spool/lwa-agent/", code)
 		st := d.awaitStatus(20*time.Second, "the device to be linked", linked)
 		d.nothingLeftInDrop()
