@@ -14,6 +14,8 @@ import (
 
 	"lwa-agent/display"
 	"lwa-agent/display/displaytest"
+
+	"golang.org/x/sys/unix"
 )
 
 // sheet is a display.Drawer that keeps its picture.
@@ -233,5 +235,34 @@ func TestSmallestPanelShowsAddressAndCode(t *testing.T) {
 	}
 	if address, code := ink(0, 14), ink(14, 32); address < 18*7-8 || code < 6*8-8 || code > 6*8+2 {
 		t.Errorf("the rows end at pixels %d and %d; want amazon.com/us/code (about 126) and BEYHYS (about 48)", address, code)
+	}
+}
+
+// TestPictureFileIsMovedIntoPlace: the README's way to watch it, inotifywait -e
+// moved_to, hears of each picture once, when it is whole.
+func TestPictureFileIsMovedIntoPlace(t *testing.T) {
+	dir := t.TempDir()
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_MOVED_TO); err != nil {
+		t.Fatal(err)
+	}
+	d, err := display.OpenPNG(filepath.Join(dir, "link.png"), 0, 0, display.Traits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Draw(pair()); err != nil {
+		t.Fatal(err)
+	}
+	events := make([]byte, 4096)
+	n, err := unix.Read(fd, events)
+	if err != nil {
+		t.Fatalf("nothing was moved there: %v", err)
+	}
+	if names := strings.Count(string(events[:n]), "link.png"); names != 1 {
+		t.Errorf("moved there %d times, want once", names)
 	}
 }
