@@ -49,6 +49,10 @@ func main() {
 		fmt.Fprintf(os.Stderr, "lwa-bench: %v\n", serveBare(os.Args[3], os.Args[2] == bareKept))
 		os.Exit(1)
 	}
+	if len(os.Args) > 2 && os.Args[1] == wiredCommand {
+		fmt.Fprintf(os.Stderr, "lwa-bench: %v\n", becomeWired(os.Args[2:]))
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -65,6 +65,10 @@ func (b *bench) parts() []part {
 		{rows: []string{rowTokenHang}, alone: b.hang},
 		{rows: []string{rowCommand}, alone: b.commands},
 		{rows: []string{rowDropNewline, rowDropOther}, alone: b.drops},
+		{rows: []string{rowOLEDFast, rowOLEDSlow}, alone: b.oled},
+		{rows: []string{rowScreenSmall}, alone: b.smallScreen},
+		{rows: []string{rowScreenLarge}, alone: b.largeScreen},
+		{rows: []string{rowUnchanged, rowOneLine, rowRefreshes}, together: b.changes},
 		{rows: []string{rowSignIn}, together: b.signIn},
 		{rows: []string{rowDiskKept, rowDiskRotated}, together: b.writes},
 	}
