@@ -213,7 +213,8 @@ func (i *idle) report(sights []sight) {
 	const linked = "after a dropped code, the look-up of the account's name and a refresh, by TLS"
 	weigh(rowCoreRSS, linked+i.bench.authority.among(), func(s sight) int64 { return s.core.rss })
 	weigh(rowCoreAnonymous, linked, func(s sight) int64 { return s.core.anonymous })
-	weigh(rowDisplayRSS, "after the authorize QR on a terminal of 132x43 and the linked screen", func(s sight) int64 { return s.display.rss })
+	anonymous := summarize(each(used, func(s sight) float64 { return float64(s.display.anonymous) / 1e6 }), "")
+	weigh(rowDisplayRSS, "of which "+number(*anonymous.Median)+" MB are its own and the others pages of files; after the authorize QR on a terminal of 132x43 and the linked screen", func(s sight) int64 { return s.display.rss })
 
 	wake := func(name string, of func(sight) burden) {
 		middle := func(value func(burden) float64) string {
