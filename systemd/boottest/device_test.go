@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/creack/pty"
@@ -189,21 +188,4 @@ func (d *device) newestToken() string {
 		}
 	}
 	return hash
-}
-
-// story prints each step with its time, and what it found.
-type story struct {
-	t     *testing.T
-	start time.Time
-}
-
-func (s *story) step(what string, do func() string) {
-	s.t.Helper()
-	began := time.Now()
-	found := do()
-	fmt.Printf("%6.1f s  %5.2f s  %s", time.Since(s.start).Seconds(), time.Since(began).Seconds(), what)
-	if found != "" {
-		fmt.Printf(": %s", found)
-	}
-	fmt.Println()
 }

@@ -14,8 +14,4 @@
 //
 // What a container cannot show: limits of memory and of tasks (on a host with
 // version 1 control groups), a screen, a wrong clock, a power cut.
-//
-// BOOTTEST_SUITE names another Debian release than bookworm. The root
-// directory, without our package, is kept in the user's cache directory
-// (XDG_CACHE_HOME) and copied for each run.
 package boottest

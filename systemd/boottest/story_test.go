@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,31 +17,31 @@ import (
 
 	"lwa-agent/agent"
 	"lwa-agent/lwa/lwatest"
+	"lwa-agent/systemd/debiantest"
 )
 
 // TestDeviceFromInstallationToRemoval is one story; each step goes on where
 // the last one ended.
 func TestDeviceFromInstallationToRemoval(t *testing.T) {
-	needTools(t)
-	s := &story{t: t, start: time.Now()}
-	fmt.Println("   since   took")
+	debiantest.NeedRoot(t, tools)
+	s := debiantest.Tell(t, os.Stdout)
 
 	var root, deb string
-	s.step("a plain Debian", func() string {
-		root = debian(t)
+	s.Step("a plain Debian", func() string {
+		root = debiantest.Root(t)
 		release, err := os.ReadFile(filepath.Join(root, "etc/debian_version"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.TrimSpace(string(release)) + ", " + strings.SplitN(hostRun(t, "chroot", root, "systemctl", "--version"), "\n", 2)[0]
+		return strings.TrimSpace(string(release)) + ", " + strings.SplitN(debiantest.Run(t, "chroot", root, "systemctl", "--version"), "\n", 2)[0]
 	})
-	s.step("the package is built", func() string { deb = packaged(t); return filepath.Base(deb) })
-	s.step("and installed on the disk of a machine that is off", func() string { return install(t, root, deb) })
+	s.Step("the package is built", func() string { deb = debiantest.Package(t, debiantest.Native()); return filepath.Base(deb) })
+	s.Step("and installed on the disk of a machine that is off", func() string { return install(t, root, deb) })
 	amazon := serveAmazon(t, root)
-	buildProbe(t, root)
+	debiantest.Build(t, runtime.GOARCH, "./probe", filepath.Join(root, "usr/bin/probe"))
 
 	d := &device{amazon: amazon}
-	s.step("it boots, with no configuration: nothing fails", func() string {
+	s.Step("it boots, with no configuration: nothing fails", func() string {
 		d.machine = boot(t, root)
 		d.awaitBoot()
 		if state := d.property("lwa-agent", "ActiveState"); state != "inactive" {
@@ -49,16 +50,16 @@ func TestDeviceFromInstallationToRemoval(t *testing.T) {
 		d.noFailedUnits()
 		return "lwa-agent waits for /etc/lwa-agent/config.toml"
 	})
-	s.step("users, directories and units are there", d.installed)
+	s.Step("users, directories and units are there", d.installed)
 
-	s.step("sudo lwa-agent setup, \"Web settings\": linked by alice, in the group by then", func() string {
+	s.Step("sudo lwa-agent setup, \"Web settings\": linked by alice, in the group by then", func() string {
 		d.networkUp()
 		return d.setUpForWeb()
 	})
-	s.step("and with \"Other devices and platforms\" in its place", d.setUpForDevices)
-	s.step("and back, by a script", d.setUpByScript)
+	s.Step("and with \"Other devices and platforms\" in its place", d.setUpForDevices)
+	s.Step("and back, by a script", d.setUpByScript)
 
-	s.step("it boots without network", func() string {
+	s.Step("it boots without network", func() string {
 		d.reboot()
 		if state := d.property("lwa-agent", "ActiveState"); state != "active" {
 			t.Fatalf("the agent is %s after a boot without network; it has to show the link\n%s", state, d.journal("-u", "lwa-agent"))
@@ -67,7 +68,7 @@ func TestDeviceFromInstallationToRemoval(t *testing.T) {
 	})
 
 	var first agent.Status
-	s.step("alice, of group lwa-agent, asks and gets the link", func() string {
+	s.Step("alice, of group lwa-agent, asks and gets the link", func() string {
 		text := d.mustAs("alice", "lwa-agent status --json")
 		if err := json.Unmarshal([]byte(text), &first); err != nil {
 			t.Fatalf("status --json: %v in %s", err, text)
@@ -77,16 +78,16 @@ func TestDeviceFromInstallationToRemoval(t *testing.T) {
 		}
 		return fmt.Sprintf("%d bytes", len(first.AuthorizeURL))
 	})
-	s.step("bob, who is not, is refused", func() string { return d.refusedNamingGroup("bob", "lwa-agent status") })
-	s.step("the display shows the link as a QR code", func() string {
+	s.Step("bob, who is not, is refused", func() string { return d.refusedNamingGroup("bob", "lwa-agent status") })
+	s.Step("the display shows the link as a QR code", func() string {
 		d.awaitPicture(first.AuthorizeURL)
 		d.awaitStatus(10*time.Second, "the display's report", func(s agent.Status) bool { return len(s.Displays) == 1 && s.Displays[0].Error == "" })
 		return "read by zbarimg"
 	})
 
-	s.step("with the drop-in for a screen, it is on a console of the kernel", d.onConsole)
+	s.Step("with the drop-in for a screen, it is on a console of the kernel", d.onConsole)
 
-	s.step("alice scans, signs in, and copies the address into the drop directory: cp", func() string {
+	s.Step("alice scans, signs in, and copies the address into the drop directory: cp", func() string {
 		before := amazon.Count(lwatest.Exchange)
 		redirect, _ := d.allow()
 		d.mustAs("alice", "cat > address.txt && cp address.txt /var/spool/lwa-agent/", redirect+"\n")
@@ -96,14 +97,14 @@ func TestDeviceFromInstallationToRemoval(t *testing.T) {
 		}
 		return fmt.Sprintf("kept: %s", st.LastError.Message)
 	})
-	s.step("the network comes: linked", func() string {
+	s.Step("the network comes: linked", func() string {
 		d.networkUp()
 		st := d.awaitStatus(2*time.Minute, "the device to be linked", linked)
 		d.nothingLeftInDrop()
 		return fmt.Sprintf("account %q; STATUS %q", st.Account, d.property("lwa-agent", "StatusText"))
 	})
 
-	s.step("another unit gets the token: LoadCredential=lwa_token:/run/lwa-agent/token.sock", func() string {
+	s.Step("another unit gets the token: LoadCredential=lwa_token:/run/lwa-agent/token.sock", func() string {
 		return d.wantToken(d.unit("by-credential", `[Service]
 DynamicUser=yes
 PrivateNetwork=yes
@@ -111,52 +112,52 @@ LoadCredential=lwa_token:/run/lwa-agent/token.sock
 ExecStart=sh -c 'sha256sum < ${CREDENTIALS_DIRECTORY}/lwa_token'
 `))
 	})
-	s.step("a service of group lwa-agent gets it: lwa-agent token", func() string {
+	s.Step("a service of group lwa-agent gets it: lwa-agent token", func() string {
 		return d.wantToken(d.unit("by-command", `[Service]
 DynamicUser=yes
 SupplementaryGroups=lwa-agent
 ExecStart=sh -c 'lwa-agent token | tr -d "\\n" | sha256sum'
 `))
 	})
-	s.step("and by curl, from agent.sock", func() string {
+	s.Step("and by curl, from agent.sock", func() string {
 		return d.wantToken(d.unit("by-socket", `[Service]
 DynamicUser=yes
 SupplementaryGroups=lwa-agent
 ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://lwa-agent/token | grep -o "Atza|[^\\"]*" | tr -d "\\n" | sha256sum'
 `))
 	})
-	s.step("and from the token file, with no program at all", func() string {
+	s.Step("and from the token file, with no program at all", func() string {
 		return d.wantToken(d.mustAs("alice", "tr -d '\\n' < /run/lwa-agent/access_token | sha256sum"))
 	})
-	s.step("bob gets none", func() string { return d.refusedNamingGroup("bob", "lwa-agent token") })
-	s.step("the sandboxes hold, and without one all of it works", d.sandboxes)
+	s.Step("bob gets none", func() string { return d.refusedNamingGroup("bob", "lwa-agent token") })
+	s.Step("the sandboxes hold, and without one all of it works", d.sandboxes)
 
-	s.step("kill -9: it comes back linked, without asking Amazon", func() string {
+	s.Step("kill -9: it comes back linked, without asking Amazon", func() string {
 		return d.unharmed(func() { d.must("systemctl", "kill", "--signal=KILL", "lwa-agent") })
 	})
-	s.step("an upgrade: the same", func() string {
+	s.Step("an upgrade: the same", func() string {
 		d.write("/var/tmp/again.deb", "")
-		hostRun(t, "cp", deb, d.path("/var/tmp/again.deb"))
+		debiantest.Run(t, "cp", deb, d.path("/var/tmp/again.deb"))
 		return d.unharmed(func() { d.must("dpkg", "-i", "/var/tmp/again.deb") })
 	})
 
-	s.step("it crashes again and again: never given up, and Amazon is not asked", d.crashLoop)
+	s.Step("it crashes again and again: never given up, and Amazon is not asked", d.crashLoop)
 
-	s.step("unlink; it hangs while it shows the link: the watchdog brings it back", func() string {
+	s.Step("unlink; it hangs while it shows the link: the watchdog brings it back", func() string {
 		d.mustAs("alice", "lwa-agent unlink")
 		if _, err := os.Stat(d.path("/run/lwa-agent/token.sock")); err == nil {
 			t.Error("token.sock is still there after unlink; units would start without a token")
 		}
 		return d.hangs()
 	})
-	s.step("an upgrade between scan and drop; alice moves a bare code into the drop directory: mv", func() string {
+	s.Step("an upgrade between scan and drop; alice moves a bare code into the drop directory: mv", func() string {
 		code := d.upgradeWhileLinking()
 		d.mustAs("alice", "umask 022; cat > code && mv code /var/spool/lwa-agent/", code)
 		st := d.awaitStatus(20*time.Second, "the device to be linked", linked)
 		d.nothingLeftInDrop()
 		return fmt.Sprintf("linked, account %q", st.Account)
 	})
-	s.step("relink: the old link serves until the new one is there; alice types the code into vi", func() string {
+	s.Step("relink: the old link serves until the new one is there; alice types the code into vi", func() string {
 		d.mustAs("alice", "lwa-agent relink")
 		_, code := d.allow()
 		d.wantToken(d.mustAs("alice", "lwa-agent token | tr -d '\\n' | sha256sum"))
@@ -169,7 +170,7 @@ ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://
 		return d.wantToken(d.mustAs("alice", "lwa-agent token | tr -d '\\n' | sha256sum"))
 	})
 
-	s.step("the machine reboots: still linked, after one refresh", func() string {
+	s.Step("the machine reboots: still linked, after one refresh", func() string {
 		before := amazon.Count()
 		d.reboot()
 		d.networkUp()
@@ -181,31 +182,31 @@ ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://
 			", " + d.wantToken(d.mustAs("alice", "lwa-agent token | tr -d '\\n' | sha256sum"))
 	})
 
-	s.step("no code was sent twice, and nothing against the protocol", func() string {
+	s.Step("no code was sent twice, and nothing against the protocol", func() string {
 		for _, v := range append(amazon.Violations(), amazon.CodesSentTwice()...) {
 			t.Errorf("Amazon complains: %s", v)
 		}
 		return fmt.Sprintf("%d requests in all", amazon.Count())
 	})
-	s.step("no secret in journal, arguments, environment or modes of files", d.nothingLeaked)
-	s.step("no unit has failed", func() string { d.noFailedUnits(); return "" })
-	s.step("removed: the link is kept; purged: nothing is", d.removal)
+	s.Step("no secret in journal, arguments, environment or modes of files", d.nothingLeaked)
+	s.Step("no unit has failed", func() string { d.noFailedUnits(); return "" })
+	s.Step("removed: the link is kept; purged: nothing is", d.removal)
 }
 
 // install puts the package on a disk, and people into its groups.
 func install(t *testing.T, root, deb string) string {
 	t.Helper()
-	hostRun(t, "cp", deb, filepath.Join(root, "package.deb"))
-	hostRun(t, "chroot", root, "dpkg", "-i", "/package.deb")
+	debiantest.Run(t, "cp", deb, filepath.Join(root, "package.deb"))
+	debiantest.Run(t, "chroot", root, "dpkg", "-i", "/package.deb")
 	for _, user := range []string{"alice", "bob"} {
-		hostRun(t, "chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", user)
+		debiantest.Run(t, "chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", user)
 	}
 	// The journal of all boots is to be read at the end.
 	if err := os.MkdirAll(filepath.Join(root, "var/log/journal"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, unit := range []string{"lwa-agent", "lwa-agent-display"} {
-		if state := hostRun(t, "chroot", root, "systemctl", "is-enabled", unit); state != "enabled" {
+		if state := debiantest.Run(t, "chroot", root, "systemctl", "is-enabled", unit); state != "enabled" {
 			t.Errorf("%s is %s after the installation; it has to start at boot", unit, state)
 		}
 	}
