@@ -42,7 +42,14 @@ func NeedRoot(t testing.TB, tools map[string]string) {
 // Run runs a command, which has to succeed, and returns what it printed.
 func Run(t testing.TB, name string, args ...string) string {
 	t.Helper()
+	return RunIn(t, "", name, args...)
+}
+
+// RunIn is Run in a directory.
+func RunIn(t testing.TB, dir, name string, args ...string) string {
+	t.Helper()
 	c := exec.CommandContext(t.Context(), name, args...)
+	c.Dir = dir
 	var problems strings.Builder
 	c.Stderr = &problems
 	out, err := c.Output()
