@@ -55,7 +55,7 @@ func TestOverflowOfEventsIsFollowedByALook(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the inbox does not log the directory's new mode")
 	}
-	for i := range queue/2 + 100 { // making and removing: two events
+	for i := range queue { // making and removing: two events, and fsnotify holds a few thousand
 		path := filepath.Join(dir, fmt.Sprint(".junk", i))
 		must(t, unix.Mknod(path, unix.S_IFREG|0o600, 0))
 		must(t, unix.Unlink(path))
@@ -108,6 +108,7 @@ func TestEveryProgramDropsTheWholeAddressOnAnOverlay(t *testing.T) {
 		return
 	}
 	merged, _ := overlayOn(t, t.TempDir())
+	testPieces(t, merged)
 	testPrograms(t, merged, t.TempDir(), droppedURL, lwa.Drop{Code: lwa.NewSecret(droppedText), State: droppedState, Address: true})
 }
 
@@ -173,6 +174,24 @@ func TestMountsOverAndAwayAreFoundWhileEverythingMoves(t *testing.T) {
 	}
 	must(t, os.Remove(dir))
 	await(t, in, "no directory, told by its parent", troubles("does not exist"))
+}
+
+// What is mounted on a dropped file is a file that nobody dropped.
+func TestFileMountedOnADroppedOneIsRefused(t *testing.T) {
+	t.Parallel()
+	if !inNamespace(t) {
+		return
+	}
+	dir, other := t.TempDir(), filepath.Join(t.TempDir(), "other")
+	code := filepath.Join(dir, "code")
+	write(t, code, droppedText+"\n")
+	write(t, other, "BBBBBBBBBBBBBBBBBBBB\n")
+	must(t, unix.Mount(other, code, "", unix.MS_BIND, ""))
+	defer unix.Unmount(code, unix.MNT_DETACH)
+	in := startInbox(t, dir+"/")
+	if r := await(t, in, "a refusal", refuses(code, "another file system")); len(r.Offers) != 0 {
+		t.Errorf("offers %+v", r.Offers)
+	}
 }
 
 // With junk by the hundred thousand a look stays cheap, and the code is found.
@@ -276,11 +295,28 @@ func TestNothingSwappedInIsOpened(t *testing.T) {
 		}
 		refused += len(r.Refusals)
 	}
-	t.Logf("%d looks: the file met %d times, another thing %d times; the longest took %v", looks, offered, refused, longest)
+	t.Logf("%d looks: the file met %d times, another thing %d times, 0 wrong opens; %d took more than 50 ms, the longest %v", looks, offered, refused, slow, longest)
 	if offered < looks/50 || refused < looks/50 {
 		t.Error("one of them was met too rarely, so this shows little")
 	}
 	if slow > looks/1000 { // a busy machine may lose a few to the scheduler
 		t.Errorf("%d looks took more than 50 ms: something is waited for", slow)
+	}
+}
+
+// Where nothing tells of a file, the tick finds it: every 5 s while a link is
+// offered.
+func TestTickLooksAtTheInbox(t *testing.T) {
+	a, err := newAgent(Config{StateDir: newStateDir(t).path, Log: quietLog(), Uptime: Uptime})
+	must(t, err)
+	defer a.close()
+	a.inbox = newInbox([]string{t.TempDir() + "/"}, kernel{}, quietLog())
+	must(t, a.tick())
+	if len(a.inbox.ask) != 1 {
+		t.Error("a tick does not have the inbox look: over NFS a code would lie there for ever")
+	}
+	w := unlinkedWorld(t)
+	if due := w.m.deadline(); due > w.now+5*time.Second {
+		t.Errorf("while a link is offered the next tick comes after %v, want 5 s", due-w.now)
 	}
 }

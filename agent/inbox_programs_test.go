@@ -237,6 +237,13 @@ func (d *dropping) run(ctx context.Context, text string) {
 // Programs were seen to write in two goes, and a person at a slow line lets
 // each letter be written on its own.
 func TestTextWrittenInPiecesIsOfferedWhole(t *testing.T) {
+	testPieces(t, t.TempDir())
+	if memory := memoryDir(t); memory != "" {
+		testPieces(t, memory)
+	}
+}
+
+func testPieces(t *testing.T, base string) {
 	for _, c := range []struct {
 		name, text string
 		size       int
@@ -248,7 +255,8 @@ func TestTextWrittenInPiecesIsOfferedWhole(t *testing.T) {
 		{"letter by letter", droppedText, 1, 5 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir, err := os.MkdirTemp(base, "pieces")
+			must(t, err)
 			in := startInbox(t, dir+"/")
 			await(t, in, "the start", isQuiet)
 			if gap := writeInPieces(t, filepath.Join(dir, "code"), c.text, c.size, c.pause); gap >= settleTime {

@@ -264,9 +264,15 @@ func TestDamagedFileIsNeverKeptAsThePreviousOne(t *testing.T) {
 	wantRecord(t, got, fullRecord("a"), "after a save that failed")
 }
 
+// noRename renames nothing but the previous generation.
 type noRename struct{ kernel }
 
-func (noRename) rename(int, string, string) error { return unix.EIO }
+func (d noRename) rename(dir int, from, to string) error {
+	if to == previousName {
+		return d.kernel.rename(dir, from, to)
+	}
+	return unix.EIO
+}
 
 // vfat and some file systems over a network have no hard links.
 func TestDiskWithoutHardLinksKeepsThePreviousToo(t *testing.T) {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -168,7 +169,7 @@ func TestDiskThatFillsUpIsSaidBeforeACodeIsBurnt(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	for _, readOnly := range []bool{false, true} {
+	for _, how := range []string{"full", "room for a code and not for a link", "read-only"} {
 		d := smallDisk(t)
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t, lwatest.Options{}, lwatest.MobileClientID, MethodCode)
@@ -179,21 +180,26 @@ func TestDiskThatFillsUpIsSaidBeforeACodeIsBurnt(t *testing.T) {
 			back := h.signIn()
 			mount := strings.TrimSuffix(d.path, "/state")
 			filler := ""
-			if readOnly {
+			if how == "read-only" {
 				must(t, unix.Mount("", mount, "", unix.MS_REMOUNT|unix.MS_RDONLY, "size=64k"))
 			} else {
 				filler = d.fill()
+				if how != "full" {
+					st, err := os.Stat(filler)
+					must(t, err)
+					must(t, os.Truncate(filler, st.Size()-16<<10))
+				}
 			}
 			h.pass(tickOffer)
 			if p := h.wantError("store", "the disk cannot be written while a QR code is shown"); p.Hint == "" {
 				t.Errorf("%+v; want what to do", p)
 			}
 			if r := h.post(back); r.outcome != notSaved {
-				t.Errorf("a code is answered with %d, want that it cannot be kept", r.outcome)
+				t.Errorf("%s: a code is answered with %d, want that it cannot be kept", how, r.outcome)
 			}
 			h.pass(time.Minute)
 			if n := h.sim.Count(lwatest.Exchange); n != 0 {
-				t.Errorf("%d codes were burnt for a link that cannot be kept", n)
+				t.Errorf("%s: %d codes were burnt for a link that cannot be kept", how, n)
 			}
 			must(t, unix.Mount("", mount, "", unix.MS_REMOUNT, "size=128k"))
 			if filler != "" {
