@@ -176,7 +176,11 @@ func TestBlackHoleOfIPv6IsSteppedOver(t *testing.T) {
 		return
 	}
 	hole := netip.MustParseAddr("2001:db8::99")
-	run(t, "ip", "address", "add", "2001:db8::2/64", "dev", "lo") // and what is not 2 goes nowhere
+	// A wire with nobody at its other end, who would be asked for nothing.
+	run(t, "ip", "link", "add", "hole", "type", "veth", "peer", "name", "drain")
+	run(t, "ip", "link", "set", "hole", "arp", "off", "up")
+	run(t, "ip", "link", "set", "drain", "arp", "off", "up")
+	run(t, "ip", "address", "add", "2001:db8::2/64", "dev", "hole", "nodad")
 	if err := os.WriteFile(resolvConf(t), []byte("nameserver 127.0.0.9\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
