@@ -21,7 +21,7 @@ func heldNow(t *testing.T) held {
 // TestNothingIsLeftBehind does all that programs do, over and over. It is not
 // parallel, so that nobody else's goroutines are counted.
 func TestNothingIsLeftBehind(t *testing.T) {
-	rounds := 100
+	rounds := 50
 	if deep {
 		rounds = 10_000
 	}
