@@ -199,7 +199,7 @@ func catalogue() []catalogued {
 func TestCatalogueNamesTestsThatExist(t *testing.T) {
 	tests := testsOfModule(t)
 	rows := map[int]bool{}
-	for _, c := range catalogue() {
+	for _, c := range append(catalogue(), catalogueOfNetworkAndProcess()...) {
 		n, err := strconv.Atoi(strings.TrimPrefix(c.row, "F"))
 		if err != nil || n < 1 || n > 59 || rows[n] {
 			t.Errorf("row %q is none of F1 to F59, or stands there twice", c.row)
@@ -219,7 +219,9 @@ func TestCatalogueNamesTestsThatExist(t *testing.T) {
 		}
 		t.Logf("%-4s %s | %s | %s", c.row, c.fault, strings.Join(names, ", "), c.result)
 	}
-	t.Logf("%d rows of 59", len(rows))
+	if t.Logf("%d of 59 rows", len(rows)); len(rows) != 59 {
+		t.Error("rows are missing")
+	}
 }
 
 // testsOfModule has each test as its package's path, a dot and its name.
