@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,20 +29,26 @@ func faults() []fault {
 }
 
 // badDisk is the kernel's file system, of which the at-th call goes wrong.
+//
+// A test looks at it while its agent is idle, and changes it by mend.
 type badDisk struct {
 	kernel
 	fault
-	at    int // counted from 1; 0: none
-	calls int
-	fired bool
-	full  error // of the next write, after a short one
+	mended atomic.Bool
+	at     int // counted from 1; 0: none
+	calls  int
+	fired  bool
+	full   error // of the next write, after a short one
 }
+
+// mend is somebody who puts another disk in.
+func (d *badDisk) mend() { d.mended.Store(true) }
 
 // goesWrong counts a call. After it, an error is the outcome of the call, and
 // without one the call is carried out.
 func (d *badDisk) goesWrong(changes, writes bool) error {
 	d.calls++
-	if d.at == 0 || d.calls < d.at || d.short {
+	if d.mended.Load() || d.at == 0 || d.calls < d.at || d.short {
 		return nil
 	}
 	if d.calls == d.at || d.crash || d.forever && changes {
@@ -91,7 +98,7 @@ func (d *badDisk) write(fd int, p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if d.short && d.calls == d.at {
+	if d.short && d.calls == d.at && !d.mended.Load() {
 		d.fired, d.full = true, d.err
 		p = p[:len(p)/2]
 	}

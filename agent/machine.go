@@ -14,11 +14,6 @@ const (
 	// tickOffer is the same while a link is offered: dropped files on file
 	// systems without events are found by looking.
 	tickOffer = 5 * time.Second
-
-	// What could not be saved is saved again after storeRetry, then after twice
-	// as long each time: a disk that fails is not worn out by it.
-	storeRetry     = 30 * time.Second
-	storeRetryMost = 10 * time.Minute
 )
 
 // settings is the part of the configuration that decisions depend on.

@@ -1,5 +1,14 @@
 package agent
 
+import "time"
+
+// What could not be saved is saved again after storeRetry, then after twice as
+// long each time: a disk that fails is not worn out by it.
+const (
+	storeRetry     = 30 * time.Second
+	storeRetryMost = 10 * time.Minute
+)
+
 // save asks for next to be written; then runs with the outcome, and until it
 // has run nothing else is decided.
 func (m *machine) save(next record, then func(problem string)) {

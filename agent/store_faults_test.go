@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -298,4 +297,4 @@ type noLinks struct {
 	err error
 }
 
-func (d noLinks) link(int, string, string) error { return &fs.PathError{Op: "link", Err: d.err} }
+func (d noLinks) link(int, string, string) error { return d.err }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lwa-agent/lwa"
 	"lwa-agent/lwa/lwatest"
 )
 
@@ -58,7 +59,7 @@ func (h *house) linkOnBadDisk(what string, bad *badDisk) (told int) {
 	for tries := 0; h.status().State != Linked; tries++ {
 		if wentWrong() {
 			told = 1
-			bad.at = 0 // somebody mends it
+			bad.mend()
 		}
 		if tries > 3 {
 			h.t.Fatalf("%s: no link comes about: %+v", what, h.status())
@@ -68,8 +69,8 @@ func (h *house) linkOnBadDisk(what string, bad *badDisk) (told int) {
 		h.pass(time.Minute)
 	}
 	h.checkSaved(what)
-	bad.at = 0
-	h.until(what+": saved after the disk was mended", 11*time.Minute, func() bool { return !h.agent.m.unsaved })
+	bad.mend()
+	h.until(what+": saved after the disk was mended", 11*time.Minute, func() bool { return !h.inUse().unsaved })
 	h.pass(2 * time.Hour)
 	h.checkSaved(what)
 	h.kill()
@@ -82,13 +83,14 @@ func (h *house) linkOnBadDisk(what string, bad *badDisk) (told int) {
 func (h *house) checkSaved(what string) {
 	h.t.Helper()
 	s := h.wantState(Linked, what)
-	if h.agent.m.unsaved {
+	use := h.inUse()
+	if use.unsaved {
 		if !strings.Contains(s.Reason, "would not survive a power cut") {
 			h.t.Errorf("%s: the link is not saved, and the status says %q", what, s.Reason)
 		}
 		return
 	}
-	if h.onDisk().Link.Refresh != h.agent.m.rec.Link.Refresh {
+	if h.onDisk().Link.Refresh != use.token {
 		h.t.Errorf("%s: the link in use is not the one on the disk, and nothing says so", what)
 	}
 }
@@ -103,8 +105,8 @@ func TestUnsavedTokenIsSavedAgainWithABackoff(t *testing.T) {
 			before := h.onDisk().Link.Refresh
 			h.pass(10 * time.Minute)
 			saves := &failingSaves{err: err}
-			h.agent.store.disk = saves
-			h.until("a rotated token", 46*time.Minute, func() bool { return h.agent.m.unsaved })
+			h.inLoop(func() { h.agent.store.disk = saves })
+			h.until("a rotated token", 46*time.Minute, func() bool { return h.inUse().unsaved })
 			s := h.wantState(Linked, "the token in memory is good")
 			if !strings.Contains(s.Reason, "would not survive a power cut") || s.LastError == nil || s.LastError.Code != "store" || s.LastError.Hint == "" {
 				t.Errorf("%v: the status says %q and %+v; want that a power cut would cost the link, and the cure", err, s.Reason, s.LastError)
@@ -113,14 +115,16 @@ func TestUnsavedTokenIsSavedAgainWithABackoff(t *testing.T) {
 			if h.onDisk().Link.Refresh != before {
 				t.Errorf("%v: the disk changed", err)
 			}
-			h.agent.m.refresh = idle() // a refresh would save, too
-			saves.tries = nil
+			h.inLoop(func() {
+				h.agent.m.refresh = idle() // a refresh would save, too
+				saves.tries = nil
+			})
 			h.pass(4 * time.Hour)
 			if n := len(saves.tries); n < 20 || n > 35 {
 				t.Errorf("%v: saved again %d times in four hours, want each 10 minutes in the end", err, n)
 			}
-			saves.err = nil
-			h.until("saved", storeRetryMost, func() bool { return !h.agent.m.unsaved })
+			h.inLoop(func() { saves.err = nil })
+			h.until("saved", storeRetryMost, func() bool { return !h.inUse().unsaved })
 			if s := h.status(); s.Reason != "linked, but there is no valid access token now" || s.LastError != nil {
 				t.Errorf("%v: saved, and the status says %q and %+v", err, s.Reason, s.LastError)
 			}
@@ -136,15 +140,34 @@ func TestUnsavedTokenIsSavedOnceMoreAtTheEnd(t *testing.T) {
 	codeStory(t, lwatest.Options{Rotate: true}, func(t *testing.T, h *house) {
 		h.link()
 		saves := &failingSaves{err: unix.EIO}
-		h.agent.store.disk = saves
-		h.until("a rotated token", 46*time.Minute, func() bool { return h.agent.m.unsaved })
-		token := h.agent.m.rec.Link.Refresh
-		saves.err = nil
+		h.inLoop(func() { h.agent.store.disk = saves })
+		h.until("a rotated token", 46*time.Minute, func() bool { return h.inUse().unsaved })
+		token := h.inUse().token
+		h.inLoop(func() { saves.err = nil })
 		h.shutDown() // before the next try
 		if h.onDisk().Link.Refresh != token {
 			t.Error("stopped with the only copy of the token in memory, on a disk that works again")
 		}
 	})
+}
+
+// inLoop changes what the loop owns.
+func (h *house) inLoop(change func()) {
+	h.t.Helper()
+	done := make(chan struct{})
+	h.agent.jobs <- func() { change(); close(done) }
+	<-done
+}
+
+// inUse is the link that the loop uses.
+func (h *house) inUse() (use struct {
+	token   lwa.Secret
+	unsaved bool
+},
+) {
+	h.t.Helper()
+	h.inLoop(func() { use.token, use.unsaved = h.agent.m.rec.Link.Refresh, h.agent.m.unsaved })
+	return use
 }
 
 // failingSaves fails each write, and notes when.
