@@ -213,7 +213,7 @@ func TestKilledWhenever(t *testing.T) {
 					t.Fatalf("seed %d", seed)
 				}
 			}
-			t.Logf("0 bad of %d kills: %v", max(1, *kills/3), outcomes)
+			t.Logf("0 bad of %d stories with kills: %v", max(1, *kills/4), outcomes)
 			if outcomes[c.some] == 0 {
 				t.Errorf("none of %v is %q, so the moments before and after that were not tested", outcomes, c.some)
 			}
