@@ -43,7 +43,7 @@ func (b *bench) oled(ctx context.Context) error {
 		config: (*wires).oledConfig,
 		decode: func(w *wires) (string, error) {
 			sent = w.bus.Traffic()
-			return displaytest.DecodeQR(displaytest.Photo(w.oled.Picture()))
+			return readCode(displaytest.Photo(w.oled.Picture()))
 		},
 	}, func(_ *wires, took time.Duration) {
 		cpu = append(cpu, took)
@@ -96,7 +96,7 @@ func (w *wires) decodeFramebuffer() (string, error) {
 	if _, err := w.screen.WriteAt(memory, 0); err != nil {
 		return "", err
 	}
-	return displaytest.DecodeQR(w.screen.Picture())
+	return readCode(w.screen.Picture())
 }
 
 // panels starts a display process so many times beside an agent that offers a

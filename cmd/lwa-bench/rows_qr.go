@@ -221,8 +221,7 @@ func (s *screen) stood(wanted string, size pty.Winsize) (time.Time, error) {
 }
 
 // holds returns nil if the QR code in a picture is wanted. It is looked at from
-// several distances and by day and night, as people do: at any one of them the
-// decoder misses one good code in a hundred, and often at the next one too.
+// several distances and by day and night, as people do.
 func holds(picture, wanted string, size pty.Winsize) error {
 	cells, err := displaytest.Replay([]byte(picture), int(size.Cols), int(size.Rows))
 	if err != nil {
@@ -234,7 +233,7 @@ func holds(picture, wanted string, size pty.Winsize) error {
 			theme = displaytest.Light()
 		}
 		var text string
-		if text, err = displaytest.DecodeQR(cells.Image(theme, pixels)); err != nil {
+		if text, err = readCode(cells.Image(theme, pixels)); err != nil {
 			continue
 		}
 		if text != wanted {

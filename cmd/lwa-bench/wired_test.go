@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	if len(os.Args) > 2 && os.Args[1] == drawCommand {
-		if err := draw(panel.Config{Driver: os.Args[2], Device: os.Args[3], DCPin: arg(4), ResetPin: arg(5), BusyPin: arg(6)}); err != nil {
+		if err := drawOn(panel.Config{Driver: os.Args[2], Device: os.Args[3], DCPin: arg(4), ResetPin: arg(5), BusyPin: arg(6)}); err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")
 			os.Exit(1)
 		}
@@ -43,7 +43,7 @@ func arg(i int) string {
 
 const drawn = "HTTP://192.168.1.20:9744/L"
 
-func draw(c panel.Config) error {
+func drawOn(c panel.Config) error {
 	driver, err := panel.Find(c.Driver)
 	if err != nil {
 		return err
@@ -65,12 +65,12 @@ func TestDriversDrawOnSimulatedPanels(t *testing.T) {
 		seen   func(*wires) (string, error)
 	}{
 		{"ssd1306", func(w *wires) []string { return []string{w.i2c} }, func(w *wires) (string, error) {
-			return displaytest.DecodeQR(displaytest.Photo(w.oled.Picture()))
+			return readCode(displaytest.Photo(w.oled.Picture()))
 		}},
 		{"framebuffer", func(w *wires) []string { return []string{w.framebuffer} }, (*wires).decodeFramebuffer},
 		{"waveshare2in13v4", func(w *wires) []string {
 			return []string{w.spi, w.gpio + ":0", w.gpio + ":1", w.gpio + ":2"}
-		}, func(w *wires) (string, error) { return displaytest.DecodeQR(large(w.paper.Glass())) }},
+		}, func(w *wires) (string, error) { return readCode(large(w.paper.Glass())) }},
 	} {
 		t.Run(c.driver, func(t *testing.T) {
 			d := &device{memory: t.TempDir()}
