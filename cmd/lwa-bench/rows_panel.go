@@ -21,7 +21,7 @@ const (
 	rowScreenSmall = "panel-fb-800x480"
 	rowScreenLarge = "panel-fb-1080p"
 
-	oledRuns   = 30
+	oledRuns   = 20
 	screenRuns = 15
 )
 
