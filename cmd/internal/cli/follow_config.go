@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -188,19 +189,17 @@ func (a *app) followDisplays(ctx context.Context) error {
 }
 
 // giveBackDisplays leaves the screens that a killed display process drew on to
-// their consoles. After an orderly end there is nothing to do, as systemd says
-// with SERVICE_RESULT (systemd.exec(5)).
+// their consoles: as followDisplays, those that stand beside a mistake, too.
+// After an orderly end there is nothing to do, as systemd says with
+// SERVICE_RESULT (systemd.exec(5)).
 func (a *app) giveBackDisplays(getenv func(string) string) error {
 	if getenv("SERVICE_RESULT") == "success" {
 		return nil
 	}
 	configured, err := config.LoadDisplays(a.configPath)
-	if err != nil {
-		return err
-	}
 	var displays []panel.Config
 	for _, d := range configured {
 		displays = append(displays, panel.Config(d))
 	}
-	return panel.GiveBack(displays)
+	return errors.Join(err, panel.GiveBack(displays))
 }
