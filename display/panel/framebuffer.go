@@ -29,8 +29,11 @@ const everyRow = 4
 type framebuffer struct {
 	name    string
 	memory  memory
-	widthMM float64     // as configured; 0: the driver may know
-	mayDraw func() bool // asked before each row
+	widthMM float64 // as configured; 0: the driver may know
+
+	// guard makes a write, or leaves it out while another console is to be seen:
+	// the picture is drawn anew after that.
+	guard func(write func() error) error
 
 	frame  frame
 	shades *[256]uint32
@@ -41,7 +44,7 @@ type framebuffer struct {
 
 // newFramebuffer draws on m, which it closes with Halt.
 func newFramebuffer(name string, m memory) (*framebuffer, error) {
-	f := &framebuffer{name: name, memory: m, seed: maphash.MakeSeed(), mayDraw: func() bool { return true }}
+	f := &framebuffer{name: name, memory: m, seed: maphash.MakeSeed(), guard: (*console)(nil).guard}
 	_, err := f.measure()
 	return f, err
 }

@@ -79,11 +79,13 @@ func (b *bands) put(y int, packed []byte) error {
 		}
 	}
 	copy(b.memory[(y-b.first)*b.f.frame.stride:], packed)
-	if y+1 < min(b.next, b.area.Max.Y) || !b.f.mayDraw() { // another console is to be seen: the picture is drawn anew after it
+	if y+1 < min(b.next, b.area.Max.Y) {
 		return nil
 	}
-	if _, err := b.f.memory.WriteAt(b.memory, b.offset()); err != nil {
-		return fmt.Errorf("writing to %s: %w", b.f.name, err)
-	}
-	return nil
+	return b.f.guard(func() error {
+		if _, err := b.f.memory.WriteAt(b.memory, b.offset()); err != nil {
+			return fmt.Errorf("writing to %s: %w", b.f.name, err)
+		}
+		return nil
+	})
 }

@@ -215,8 +215,8 @@ func (c *console) becomeGraphics() error {
 	return nil
 }
 
-// answer lets people change to another console and back. A row that is being
-// written is waited for.
+// answer lets people change to another console and back. A write that is under
+// way is waited for.
 func (c *console) answer() {
 	defer close(c.done)
 	for s := range c.asked {
@@ -231,18 +231,24 @@ func (c *console) answer() {
 	}
 }
 
-// mayDraw reports whether what is drawn now appears on this console and not on
-// another. In graphics mode the kernel waits for our leave to show another one.
-func (c *console) mayDraw() bool {
+// guard makes a write unless it would appear on another console. In graphics
+// mode the kernel waits for our leave to show one, which comes after the write.
+func (c *console) guard(write func() error) error {
 	if c == nil {
-		return true
+		return write()
 	}
 	if !c.graphics {
-		return c.inFront()
+		if c.inFront() {
+			return write()
+		}
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.away
+	if c.away {
+		return nil
+	}
+	return write()
 }
 
 // wasCovered reports, once, whether another console could be seen meanwhile.

@@ -73,6 +73,34 @@ func TestConsoleOfTheKernel(t *testing.T) {
 	}
 }
 
+// TestNoOtherConsoleAppearsDuringAWrite asks for the screen, as the kernel does,
+// while a part of the picture is being written.
+func TestNoOtherConsoleAppearsDuringAWrite(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	c := &console{tty: null, graphics: true, asked: make(chan os.Signal, 1), done: make(chan struct{})}
+	go c.answer()
+	err = c.guard(func() error {
+		c.asked <- leaveSignal
+		if c.mu.TryLock() {
+			t.Error("the kernel may show the other console now, and the rest of the write appears on it")
+			c.mu.Unlock()
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(c.asked)
+	<-c.done
+	if err := c.guard(func() error { return errors.New("drawn on the other console") }); err != nil {
+		t.Error(err)
+	}
+}
+
 // onConsole opens the console anew: the end of the process that it was given to
 // hangs up all others.
 func onConsole(t *testing.T, do func(tty *os.File) error) {

@@ -54,7 +54,7 @@ func newFramebufferScreen(c Config) (*framebufferScreen, error) {
 	if d.console, err = openConsole(file); err != nil {
 		d.watch, d.redraw = true, file.redrawConsole
 	}
-	framebuffer.mayDraw = d.console.mayDraw
+	framebuffer.guard = d.console.guard
 	return d, nil
 }
 
