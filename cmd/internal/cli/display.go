@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,7 +110,9 @@ type target struct {
 }
 
 // name is how messages call it.
-func (t *target) name() string { return strings.TrimSpace(t.driver + " " + t.device) }
+func (t *target) name() string {
+	return cmp.Or(strings.TrimSpace(t.driver+" "+t.device), "default") // none is configured, and there is none
+}
 
 // targetsFor is what is drawn on: what is configured, else the framebuffer, else
 // the virtual console that can be seen.
@@ -152,7 +155,7 @@ type board struct {
 	changed  chan struct{} // lines has something new
 	tooLate  func(error)   // told of a device that only a new process may use; nil: nobody cares
 
-	mu      sync.Mutex
+	mu      sync.Mutex   // guards the names of the targets, too
 	missing map[int]bool // displays whose device was not there
 	reports []agent.Display
 	offered bool // a link was offered once
@@ -173,6 +176,7 @@ func newBoard(targets []*target, stderr io.Writer) *board {
 		t.opened = func(c panel.Config) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
+			t.driver, t.device = c.Driver, c.Device
 			b.reports[i].Driver, b.reports[i].Device = c.Driver, c.Device
 		}
 		if t.shy {
@@ -235,15 +239,18 @@ func (b *board) report(i int, shows string, err error) {
 	problem := ""
 	if err != nil {
 		problem = oneLine(err)
-		fmt.Fprintf(b.stderr, "lwa-agent: display %s: %s\n", b.targets[i].name(), problem)
 	}
 	b.mu.Lock()
+	name := b.targets[i].name()
 	b.reports[i].Shows, b.reports[i].Error = shows, problem
 	late := b.missing[i] && errors.Is(err, syscall.EPERM)
 	b.missing[i] = errors.Is(err, fs.ErrNotExist)
 	b.mu.Unlock()
+	if problem != "" {
+		fmt.Fprintf(b.stderr, "lwa-agent: display %s: %s\n", name, problem)
+	}
 	if late && b.tooLate != nil {
-		b.tooLate(&lateError{b.targets[i].name()})
+		b.tooLate(&lateError{name})
 	}
 	select {
 	case b.changed <- struct{}{}:

@@ -360,6 +360,31 @@ func TestMissingConsoleIsWaitedForAndSaidOnce(t *testing.T) {
 	})
 }
 
+// TestDisplayThatNobodyConfiguredIsNamedInTheLog, once it is known which it is.
+func TestDisplayThatNobodyConfiguredIsNamedInTheLog(t *testing.T) {
+	for chosen, want := range map[panel.Config]string{
+		{Driver: "framebuffer", Device: "/dev/fb0"}: "lwa-agent: display framebuffer /dev/fb0: it hangs\n",
+		{}: "lwa-agent: display default: it hangs\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithTimeout(t.Context(), time.Second)
+			defer stop()
+			var log lockedBuffer
+			choice := &target{}
+			choice.open = func() (display.Display, error) { choice.opened(chosen); return nil, errors.New("it hangs") }
+			b := newBoard([]*target{choice}, &log)
+			b.show(screenFor(pairStatus(), noon()))
+			b.run(ctx)
+			if log.String() != want {
+				t.Errorf("the log says %q, want %q", log.String(), want)
+			}
+			if got := b.lines()[0]; got.Driver != chosen.Driver || got.Device != chosen.Device {
+				t.Errorf("the status says %+v, want %+v", got, chosen)
+			}
+		})
+	}
+}
+
 // TestDeviceThatCameLaterEndsTheProcess: a unit's DeviceAllow= knows the drivers
 // that were loaded at its start, so only a new process may use the panel. Where
 // the first try is refused, a new process would be refused as well.
