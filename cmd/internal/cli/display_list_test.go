@@ -2,7 +2,7 @@ package cli
 
 import (
 	"bytes"
-	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -55,7 +55,7 @@ func TestSetupOffersThePanelThatAnswers(t *testing.T) {
 			app: &app{Streams: Streams{In: strings.NewReader(answer), Out: &out}}, terminal: true, path: "config.toml",
 		}
 		s.command = s.setupCommand()
-		if err := s.offerDisplays(context.Background(), aDevice()); err != nil {
+		if err := s.offerDisplays(t.Context(), aDevice()); err != nil {
 			t.Fatalf("%q: %v\n%s", answer, err, out.String())
 		}
 		text, err := config.Set(s.path, []byte("# mine\n"), s.settings...)
@@ -64,7 +64,7 @@ func TestSetupOffersThePanelThatAnswers(t *testing.T) {
 		}
 		want := "# mine\n"
 		if driver != "" {
-			want += "\n[[display]]\ndevice = \"/dev/i2c-1\"\ndriver = \"" + driver + "\"\n"
+			want += "\n[[display]]\naddress = 0x3c\ndevice = \"/dev/i2c-1\"\ndriver = \"" + driver + "\"\n"
 		}
 		if string(text) != want {
 			t.Errorf("answered with %q, the configuration is\n%s\nwant\n%s", answer, text, want)
@@ -72,5 +72,30 @@ func TestSetupOffersThePanelThatAnswers(t *testing.T) {
 		if n := strings.Count(out.String(), "Found: "); n != 1 {
 			t.Errorf("asked about %d displays, want the panel alone: a screen is drawn on without a question\n%s", n, out.String())
 		}
+	}
+}
+
+// TestSetupTellsTwoPanelsOnABusApart: without their addresses both would be drawn
+// on the first, and the second would stay dark.
+func TestSetupTellsTwoPanelsOnABusApart(t *testing.T) {
+	found := aDevice()[:1]
+	found = append(found, panel.Found{What: "a panel at 0x3d on /dev/i2c-1", Sure: true, Answers: true, Configs: []panel.Config{
+		{Driver: "ssd1306", Device: "/dev/i2c-1", Address: 0x3d},
+	}})
+	s := &setup{app: &app{Streams: Streams{In: strings.NewReader("\n\n"), Out: io.Discard}}, terminal: true, path: filepath.Join(t.TempDir(), "config.toml")}
+	s.command = s.setupCommand()
+	if err := s.offerDisplays(t.Context(), found); err != nil {
+		t.Fatal(err)
+	}
+	text, err := config.Set(s.path, nil, s.settings...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.LoadDisplays(s.path)
+	if want := []config.Display{config.Display(found[0].Configs[0]), config.Display(found[1].Configs[0])}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("it configures %+v (%v), want %+v:\n%s", got, err, want, text)
 	}
 }

@@ -92,6 +92,9 @@ func (s *setup) addDisplay(c panel.Config) {
 	if c.Device != "" {
 		s.set(at+"device", c.Device)
 	}
+	if c.Address != 0 { // else a second panel on the bus would be looked for at the first one's
+		s.set(at+"address", fmt.Sprintf("%#x", c.Address))
+	}
 }
 
 // checkDisplayFlag reports a --display that cannot be meant.

@@ -178,13 +178,12 @@ func allTables(n *unstable.Node) bool {
 
 func valueOf(n *unstable.Node, line int) value {
 	v := value{line: line, kind: n.Kind}
-	if n.Kind == unstable.String {
+	switch n.Kind {
+	case unstable.String:
 		v.text, v.raw = string(n.Data), n.Raw
-	}
-	if n.Kind == unstable.Integer || n.Kind == unstable.Float {
+	case unstable.Integer, unstable.Float:
 		v.text = string(n.Data)
-	}
-	if n.Kind == unstable.Array {
+	case unstable.Array:
 		for it := n.Children(); it.Next(); {
 			v.items = append(v.items, valueOf(it.Node(), line))
 		}

@@ -9,9 +9,22 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// A Setting is a text of a configuration file, by its path, as in
+// A Setting is a text or a number of a configuration file, by its path, as in
 // "device.product_id". An empty one is the default.
 type Setting struct{ Path, Text string }
+
+// isNumber reports whether the value is one, which stands without quotes.
+func (s Setting) isNumber() bool {
+	return slices.Contains([]string{"width", "height", "rotate", "address", "width_mm"}, lastKey(s.Path))
+}
+
+// value is as TOML has it.
+func (s Setting) value() string {
+	if s.isNumber() {
+		return s.Text
+	}
+	return quote(s.Text)
+}
 
 // Texts returns the texts that stand in a configuration file, by path; name is
 // what a problem calls it.
@@ -39,18 +52,22 @@ func Set(name string, text []byte, settings ...Setting) ([]byte, error) {
 		return nil, problem
 	}
 	for _, s := range settings {
-		before.text(s.Path)
+		if s.isNumber() {
+			before.number(s.Path)
+		} else {
+			before.text(s.Path)
+		}
 	}
 	if err := before.err(); err != nil {
 		return nil, err
 	}
 	for _, s := range settings {
 		text = set(text, s)
-		if now, err := Texts(name, text); err != nil || now[s.Path] != s.Text {
+		if now, problem := newReader(name, trimBOM(text)); problem != nil || now.values[s.Path].text != s.Text {
 			// Braces, say, which nothing can be added to.
 			return nil, &Problem{
 				name, before.line(s.Path), s.Path + " cannot be added to what stands here",
-				"write it there yourself: " + lastKey(s.Path) + " = " + quote(s.Text),
+				"write it there yourself: " + lastKey(s.Path) + " = " + s.value(),
 			}
 		}
 	}
@@ -66,14 +83,14 @@ func set(text []byte, s Setting) []byte {
 	}
 	old, there := r.values[s.Path]
 	at, end := start, start
-	insert := lastKey(s.Path) + " = " + quote(s.Text) + "\n"
+	insert := lastKey(s.Path) + " = " + s.value() + "\n"
 	switch {
 	case s.Text == old.text:
 		return text
 	case there:
 		at += int(old.raw.Offset)
 		end = at + int(old.raw.Length)
-		insert = quote(s.Text)
+		insert = s.value()
 	case strings.Contains(s.Path, "."):
 		at, insert = r.place(text[start:], s.Path, insert)
 		at, end = at+start, at+start

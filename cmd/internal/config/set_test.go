@@ -20,6 +20,7 @@ func TestSetChangesWhatIsSetAndNothingElse(t *testing.T) {
 		{"with the mark, in its place", "\ufeffclient_id = ''\n", Setting{"client_id", "x"}, "\ufeffclient_id = \"x\"\n"},
 		{"in a table of its own", "region = 'eu'", Setting{"device.product_id", "x"}, "region = 'eu'\n\n[device]\nproduct_id = \"x\"\n"},
 		{"in the table that is there", "[device] # it\nserial_number = 's'\n[inbox]\n", Setting{"device.product_id", "x"}, "[device] # it\nproduct_id = \"x\"\nserial_number = 's'\n[inbox]\n"},
+		{"a number, without quotes", "[[display]]\ndriver = 'ssd1306'\n", Setting{"display[0].address", "0x3d"}, "[[display]]\naddress = 0x3d\ndriver = 'ssd1306'\n"},
 		{"in a table that ends the file", "[device]", Setting{"device.product_id", "x"}, "[device]\nproduct_id = \"x\"\n"},
 		{"beside dotted keys", "device.serial_number = 's'\n", Setting{"device.product_id", "x"}, "device.product_id = \"x\"\ndevice.serial_number = 's'\n"},
 		{"in braces", "device = { product_id = 'a', serial_number = 's' }\n", Setting{"device.product_id", "x"}, "device = { product_id = \"x\", serial_number = 's' }\n"},
