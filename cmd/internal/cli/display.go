@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"lwa-agent/agent"
-	"lwa-agent/cmd/internal/config"
 	"lwa-agent/display"
 	"lwa-agent/display/panel"
 )
@@ -38,7 +37,7 @@ const (
 // nor a missing agent ends it: both come and go. What is wrong with a display
 // is written to stderr once. It ends earlier, with an error, when this process
 // is not allowed to use a device that came after its start: a new one is.
-func runDisplay(ctx context.Context, runtimeDir string, displays []config.Display, stderr io.Writer) error {
+func runDisplay(ctx context.Context, runtimeDir string, displays []panel.Config, stderr io.Writer) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	b := newBoard(targetsFor(displays), stderr)
@@ -69,7 +68,7 @@ func (e *lateError) Error() string {
 // configured, and stdout a terminal that takes more than plain text, that is
 // drawn on. getenv describes stdout's terminal.
 func drawStatuses(
-	ctx context.Context, displays []config.Display, stdout *os.File, getenv func(string) string, stderr io.Writer,
+	ctx context.Context, displays []panel.Config, stdout *os.File, getenv func(string) string, stderr io.Writer,
 	statuses func(ctx context.Context, yield func(agent.Status)), report func([]agent.Display),
 ) {
 	targets := targetsFor(displays)
@@ -116,7 +115,7 @@ func (t *target) name() string {
 
 // targetsFor is what is drawn on: what is configured, else the framebuffer, else
 // the virtual console that can be seen.
-func targetsFor(displays []config.Display) []*target {
+func targetsFor(displays []panel.Config) []*target {
 	if len(displays) == 0 {
 		t := &target{poll: resizePoll, shy: true}
 		t.open = func() (display.Display, error) {
@@ -135,7 +134,7 @@ func targetsFor(displays []config.Display) []*target {
 	return targets
 }
 
-func newTarget(d config.Display) *target {
+func newTarget(d panel.Config) *target {
 	t := &target{driver: d.Driver, device: d.Device}
 	driver, err := panel.Find(d.Driver)
 	if err != nil {
@@ -143,7 +142,7 @@ func newTarget(d config.Display) *target {
 		return t
 	}
 	t.poll = driver.Poll
-	t.open = func() (display.Display, error) { return driver.Open(panel.Config(d)) }
+	t.open = func() (display.Display, error) { return driver.Open(d) }
 	return t
 }
 

@@ -34,7 +34,7 @@ func TestListIsLinesToPaste(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := config.LoadDisplays(path)
-	want := []config.Display{{Driver: "ssd1306", Device: "/dev/i2c-1", Address: 0x3c}, {Driver: "terminal", Device: "/dev/tty1"}}
+	want := []panel.Config{{Driver: "ssd1306", Device: "/dev/i2c-1", Address: 0x3c}, {Driver: "terminal", Device: "/dev/tty1"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("pasted, it gives %+v (%v), want %+v:\n%s", got, err, want, out.String())
 	}
@@ -95,7 +95,7 @@ func TestSetupTellsTwoPanelsOnABusApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := config.LoadDisplays(s.path)
-	if want := []config.Display{config.Display(found[0].Configs[0]), config.Display(found[1].Configs[0])}; err != nil || !reflect.DeepEqual(got, want) {
+	if want := []panel.Config{found[0].Configs[0], found[1].Configs[0]}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("it configures %+v (%v), want %+v:\n%s", got, err, want, text)
 	}
 }

@@ -25,7 +25,6 @@ import (
 	"github.com/creack/pty"
 
 	"lwa-agent/agent"
-	"lwa-agent/cmd/internal/config"
 	"lwa-agent/display"
 	"lwa-agent/display/displaytest"
 	"lwa-agent/display/panel"
@@ -139,7 +138,7 @@ func TestDisplayProcessDrawsAndReports(t *testing.T) {
 	var log lockedBuffer
 	ended := make(chan struct{})
 	go func() {
-		_ = runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: picture}, {Driver: "hdmi"}}, &log)
+		_ = runDisplay(ctx, dir, []panel.Config{{Driver: "png", Device: picture}, {Driver: "hdmi"}}, &log)
 		close(ended)
 	}()
 
@@ -240,7 +239,7 @@ func TestAgentForgettingADisplayIsToldAgain(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go func() {
-		_ = runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &lockedBuffer{})
+		_ = runDisplay(ctx, dir, []panel.Config{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &lockedBuffer{})
 	}()
 	fake.say(t, pairStatus())
 	first := fake.hears(t, "QR of the code-pair URL, version 3-M")
@@ -261,7 +260,7 @@ func TestRefusedReportIsSaidOnceAndTriedAgainInAWhile(t *testing.T) {
 	var log lockedBuffer
 	began := time.Now()
 	go func() {
-		_ = runDisplay(ctx, dir, []config.Display{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &log)
+		_ = runDisplay(ctx, dir, []panel.Config{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &log)
 	}()
 	fake.say(t, pairStatus())
 	fake.hears(t, "QR of the code-pair URL, version 3-M")

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lwa-agent/agent"
-	"lwa-agent/cmd/internal/config"
 	"lwa-agent/display"
 	"lwa-agent/display/panel"
 )
@@ -59,7 +58,7 @@ func cards(now time.Time) []card {
 }
 
 // tryDisplays draws the cards on all displays at once and says what can be seen.
-func (a *app) tryDisplays(ctx context.Context, displays []config.Display) error {
+func (a *app) tryDisplays(ctx context.Context, displays []panel.Config) error {
 	if _, err := os.Stat("/run/lwa-agent-display"); err == nil { // there while the unit runs
 		a.say("lwa-agent-display.service draws on them too: for an undisturbed test, systemctl stop lwa-agent-display")
 	}

@@ -8,9 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"lwa-agent/cmd/internal/config"
 	"lwa-agent/display"
 	"lwa-agent/display/displaytest"
+	"lwa-agent/display/panel"
 )
 
 func TestDisplayTestSaysWhatItDrewAndWhatItCouldNot(t *testing.T) {
@@ -25,7 +25,7 @@ func TestDisplayTestSaysWhatItDrewAndWhatItCouldNot(t *testing.T) {
 			text, _ := displaytest.DecodeQR(readPNG(t, picture))
 			seen <- text
 		}()
-		err := a.tryDisplays(t.Context(), []config.Display{{Driver: "png", Device: picture}, {Driver: "hdmi"}})
+		err := a.tryDisplays(t.Context(), []panel.Config{{Driver: "png", Device: picture}, {Driver: "hdmi"}})
 		if !errors.Is(err, errQuiet) {
 			t.Errorf("got %v: a display that cannot be drawn on must end it with status 1", err)
 		}

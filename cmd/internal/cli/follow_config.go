@@ -196,10 +196,6 @@ func (a *app) giveBackDisplays(getenv func(string) string) error {
 	if getenv("SERVICE_RESULT") == "success" {
 		return nil
 	}
-	configured, err := config.LoadDisplays(a.configPath)
-	var displays []panel.Config
-	for _, d := range configured {
-		displays = append(displays, panel.Config(d))
-	}
+	displays, err := config.LoadDisplays(a.configPath)
 	return errors.Join(err, panel.GiveBack(displays))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"lwa-agent/agent"
+	"lwa-agent/display/panel"
 	"lwa-agent/lwa"
 )
 
@@ -45,11 +46,11 @@ func (r *reader) linkPage() LinkPage {
 // maxPixels is more than any display has along a side.
 const maxPixels = 16384
 
-func (r *reader) displays() []Display {
-	var all []Display
+func (r *reader) displays() []panel.Config {
+	var all []panel.Config
 	for i := range r.count["display"] {
 		at := fmt.Sprintf("display[%d].", i)
-		d := Display{
+		d := panel.Config{
 			Driver: r.text(at + "driver"), Device: r.text(at + "device"),
 			Width: r.whole(at+"width", 1, maxPixels), Height: r.whole(at+"height", 1, maxPixels),
 			Rotate:  r.whole(at+"rotate", 0, 270),

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/display/panel"
 	"lwa-agent/lwa"
 
 	"github.com/pelletier/go-toml/v2"
@@ -51,7 +52,7 @@ type Config struct {
 	Inbox        []string      // where codes may be dropped: absolute; with a slash at the end a directory, else one file
 	BootSpread   time.Duration // after a boot, the first refresh waits a random part of this; 0 to 24 h
 	LinkPage     LinkPage
-	Displays     []Display
+	Displays     []panel.Config
 	TokenFiles   []agent.TokenFile
 	Endpoints    lwa.Endpoints // those of [endpoints] where one is set there, else those of the region
 
@@ -70,17 +71,6 @@ type Device struct {
 type LinkPage struct {
 	Listen            string // "host:port", the host mostly empty; empty: there is no page
 	CertFile, KeyFile string // absolute; both or none
-}
-
-// Display is a display to draw on. What is zero or empty is the driver's own
-// default; the driver says which of them mean anything to it.
-type Display struct {
-	Driver, Device           string
-	Width, Height            int     // pixels, of the panel as it is made
-	Rotate                   int     // degrees clockwise: 0, 90, 180 or 270
-	Address                  int     // on an I2C bus
-	DCPin, ResetPin, BusyPin string  // GPIO lines, as in "GPIO25" or "gpiochip0:25"
-	WidthMM                  float64 // width of the picture in mm
 }
 
 // Env looks up an environment variable, "" where it is not set; os.Getenv is one.
@@ -133,7 +123,7 @@ func Parse(name string, text []byte, env Env) (Config, error) {
 // process that draws: it must not see the client secret, and nothing else in the
 // file concerns it. Its error joins a *Problem for each thing that is wrong with
 // the displays; the others are returned beside it.
-func LoadDisplays(path string) ([]Display, error) {
+func LoadDisplays(path string) ([]panel.Config, error) {
 	text, err := readRegular(path)
 	if err != nil {
 		return nil, unreadable(path, err)
@@ -143,7 +133,7 @@ func LoadDisplays(path string) ([]Display, error) {
 		return nil, problem
 	}
 	all := r.displays()
-	return slices.DeleteFunc(all, func(d Display) bool { return d.Driver == "" }), r.err()
+	return slices.DeleteFunc(all, func(d panel.Config) bool { return d.Driver == "" }), r.err()
 }
 
 // RuntimeDir returns the directory of the agent's sockets according to the

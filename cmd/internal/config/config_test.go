@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lwa-agent/agent"
+	"lwa-agent/display/panel"
 	"lwa-agent/lwa"
 )
 
@@ -92,7 +93,7 @@ path = "/run/b"
 		Code:   lwa.NewSecret("ANdNAVhyhqirUelHGEHA"),
 		Device: Device{"speaker", "0001"}, Inbox: []string{"/drop/", "/one/file"}, BootSpread: 5 * time.Minute,
 		LinkPage:   LinkPage{":9744", "/c.pem", "/k.pem"},
-		Displays:   []Display{{Driver: "terminal", Device: "/dev/tty1"}, {Driver: "png"}},
+		Displays:   []panel.Config{{Driver: "terminal", Device: "/dev/tty1"}, {Driver: "png"}},
 		TokenFiles: []agent.TokenFile{{Path: "/run/a", Mode: 0o600, Group: "audio"}, {Path: "/run/b", Mode: 0o640}},
 		Endpoints:  eu,
 	}
@@ -254,7 +255,7 @@ func TestWhatIsWrongWithADisplayIsSaid(t *testing.T) {
 	}
 	path := write(t, "c.toml", 0o600, "[[display]]\ndriver = \"ssd1306\"\naddress = 0x3D\nwidth_mm = 21.7\nwidth = 1_28\n")
 	got, err := LoadDisplays(path)
-	if want := []Display{{Driver: "ssd1306", Address: 0x3d, Width: 128, WidthMM: 21.7}}; err != nil || !reflect.DeepEqual(got, want) {
+	if want := []panel.Config{{Driver: "ssd1306", Address: 0x3d, Width: 128, WidthMM: 21.7}}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v (%v), want %+v", got, err, want)
 	}
 }
@@ -263,7 +264,7 @@ func TestDisplaysAreFoundBesideOtherMistakes(t *testing.T) {
 	text := "clint_id = 3\nclient_secret_file = \"/none\"\n[[display]]\ndriver = \"png\"\ndevice = \"/run/x.png\"\n[[display]]\ndevice = \"/dev/tty1\"\n"
 	path := write(t, "c.toml", 0o600, text)
 	got, err := LoadDisplays(path)
-	if want := []Display{{Driver: "png", Device: "/run/x.png"}}; !reflect.DeepEqual(got, want) {
+	if want := []panel.Config{{Driver: "png", Device: "/run/x.png"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("displays %+v, want %+v: what is wrong elsewhere must not darken a screen", got, want)
 	}
 	if want := path + ":6: a [[display]] has no driver; write one, as in driver = \"terminal\""; sprint("%v", err) != want {
@@ -297,7 +298,7 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 		t.Fatalf("a setting of the example is wrong:\n%v", err)
 	}
 	want := parse(t, "", noEnv)
-	want.Displays = []Display{
+	want.Displays = []panel.Config{
 		{Driver: "terminal", Device: "/dev/tty1"},
 		{Driver: "ssd1306", Device: "/dev/i2c-1", Width: 128, Height: 64, Address: 0x3c},
 		{Driver: "waveshare2in13v4", Device: "/dev/spidev0.0", DCPin: "GPIO25", ResetPin: "GPIO17", BusyPin: "GPIO24"},
