@@ -80,7 +80,7 @@ func on(open func(Config) (periph.Drawer, display.Traits, error)) func(Config) (
 }
 
 func openTerminal(c Config) (display.Display, error) {
-	if err := refuse(c, "driver", "device"); err != nil {
+	if err := refuse(c, "device"); err != nil {
 		return nil, err
 	}
 	device := c.Device
@@ -101,7 +101,7 @@ func openPNG(c Config) (display.Display, error) {
 	if c.Device == "" {
 		return nil, errors.New(`the driver png needs a file: write device = "/run/lwa-agent-display/link.png", say, into its [[display]]`)
 	}
-	if err := refuse(c, "driver", "device", "width", "height", "width_mm"); err != nil {
+	if err := refuse(c, "device", "width", "height", "width_mm"); err != nil {
 		return nil, err
 	}
 	traits := display.Traits{}

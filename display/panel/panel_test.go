@@ -27,6 +27,7 @@ func TestSettingThatMeansNothingIsRefused(t *testing.T) {
 	for _, c := range []panel.Config{
 		{Driver: "terminal", Device: "/dev/tty1", Rotate: 90},
 		{Driver: "png", Device: filepath.Join(t.TempDir(), "x.png"), Address: 0x3c},
+		{Driver: "png", Device: filepath.Join(t.TempDir(), "x.png"), Rotate: 90},
 	} {
 		d, err := panel.Find(c.Driver)
 		if err != nil {

@@ -3,21 +3,14 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"image"
 	"image/png"
-	"io/fs"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,93 +22,6 @@ import (
 	"lwa-agent/display/displaytest"
 	"lwa-agent/display/panel"
 )
-
-// patience bounds waits for things that come within milliseconds.
-const patience = 20 * time.Second
-
-// eventsAgent answers on events.sock of a runtime directory.
-type eventsAgent struct {
-	server   *http.Server
-	statuses chan agent.Status
-	reports  chan report
-	full     atomic.Int32 // so many reports are too long for it
-}
-
-type report struct {
-	connection net.Conn
-	displays   []agent.Display
-}
-
-type connKey struct{}
-
-func startEvents(t *testing.T, runtimeDir string) *eventsAgent {
-	t.Helper()
-	a := &eventsAgent{statuses: make(chan agent.Status), reports: make(chan report, 100)}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
-		for {
-			select {
-			case st := <-a.statuses:
-				if json.NewEncoder(w).Encode(st) != nil || http.NewResponseController(w).Flush() != nil {
-					return
-				}
-			case <-r.Context().Done():
-				return
-			}
-		}
-	})
-	mux.HandleFunc("POST /display", func(w http.ResponseWriter, r *http.Request) {
-		if a.full.Add(-1) >= 0 {
-			w.Header().Set("Connection", "close") // as after a body that is not read to its end
-			w.WriteHeader(http.StatusRequestEntityTooLarge)
-			w.Write(marshal(map[string]string{"error": "too_long", "message": "too long", "hint": "shorten it"}))
-			return
-		}
-		var displays []agent.Display
-		if err := json.NewDecoder(r.Body).Decode(&displays); err != nil {
-			t.Errorf("POST /display: %v", err)
-		}
-		conn, _ := r.Context().Value(connKey{}).(net.Conn)
-		a.reports <- report{conn, displays}
-		w.WriteHeader(http.StatusNoContent)
-	})
-	a.server = &http.Server{
-		Handler: mux, ReadHeaderTimeout: patience,
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-	}
-	listener, err := net.Listen("unix", filepath.Join(runtimeDir, eventsSocketName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = a.server.Serve(listener) }()
-	t.Cleanup(func() { _ = a.server.Close() })
-	return a
-}
-
-func (a *eventsAgent) say(t *testing.T, st agent.Status) {
-	t.Helper()
-	select {
-	case a.statuses <- st:
-	case <-time.After(patience):
-		t.Fatal("nobody follows the events")
-	}
-}
-
-// hears waits for the report in which the first display shows so much.
-func (a *eventsAgent) hears(t *testing.T, shows string) report {
-	t.Helper()
-	var last report
-	for {
-		select {
-		case last = <-a.reports:
-			if len(last.displays) > 0 && last.displays[0].Shows == shows {
-				return last
-			}
-		case <-time.After(patience):
-			t.Fatalf("the agent is not told that the display shows %q; last it was told %+v", shows, last.displays)
-		}
-	}
-}
 
 func readPNG(t *testing.T, path string) image.Image {
 	t.Helper()
@@ -300,128 +206,6 @@ func TestAbsentAgentIsSaidOnTheDisplayAndOnceInTheLog(t *testing.T) {
 	})
 }
 
-// paper is a display that keeps what it is shown.
-type paper struct{ screens chan display.Screen }
-
-func (p *paper) open() (display.Display, error) { return p, nil }
-func (p *paper) Close() error                   { return nil }
-func (p *paper) Draw(s display.Screen) (string, error) {
-	p.screens <- s
-	return "text", nil
-}
-
-func TestConsoleIsLeftAloneUntilALinkIsOffered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		sheet := &paper{screens: make(chan display.Screen, 100)}
-		b := newBoard([]*target{{driver: "panel", open: sheet.open, shy: true}}, &lockedBuffer{})
-		done := make(chan struct{})
-		go func() { defer close(done); b.run(ctx) }()
-		for _, st := range []agent.Status{{State: agent.Linked}, pairStatus(), {State: agent.Linked}} {
-			b.show(screenFor(st, noon()))
-			synctest.Wait()
-		}
-		stop()
-		<-done
-		close(sheet.screens)
-		var kinds []display.Kind
-		for s := range sheet.screens {
-			kinds = append(kinds, s.Kind)
-		}
-		if want := []display.Kind{display.Offer, display.Linked}; !reflect.DeepEqual(kinds, want) {
-			t.Errorf("drawn on the console: kinds %v, want %v: who logs in on a linked device must find a prompt", kinds, want)
-		}
-	})
-}
-
-func TestMissingConsoleIsWaitedForAndSaidOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		var log lockedBuffer
-		tries := 0
-		open := func() (display.Display, error) { tries++; return nil, errors.New("no console; write a [[display]]") }
-		b := newBoard([]*target{{driver: "terminal", open: open}}, &log)
-		done := make(chan struct{})
-		go func() { defer close(done); b.run(ctx) }()
-		b.show(screenFor(pairStatus(), noon()))
-		time.Sleep(10*time.Minute - time.Second)
-		stop()
-		<-done
-		if want := "lwa-agent: display terminal: no console; write a [[display]]\n"; log.String() != want {
-			t.Errorf("the log says %q, want %q", log.String(), want)
-		}
-		if tries != 20 {
-			t.Errorf("tried %d times in 10 minutes, want 20", tries)
-		}
-		if got := b.lines()[0].Error; got != "no console; write a [[display]]" {
-			t.Errorf("the status says %q", got)
-		}
-	})
-}
-
-// TestDisplayThatNobodyConfiguredIsNamedInTheLog, once it is known which it is.
-func TestDisplayThatNobodyConfiguredIsNamedInTheLog(t *testing.T) {
-	for chosen, want := range map[panel.Config]string{
-		{Driver: "framebuffer", Device: "/dev/fb0"}: "lwa-agent: display framebuffer /dev/fb0: it hangs\n",
-		{}: "lwa-agent: display default: it hangs\n",
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, stop := context.WithTimeout(t.Context(), time.Second)
-			defer stop()
-			var log lockedBuffer
-			choice := &target{}
-			choice.open = func() (display.Display, error) { choice.opened(chosen); return nil, errors.New("it hangs") }
-			b := newBoard([]*target{choice}, &log)
-			b.show(screenFor(pairStatus(), noon()))
-			b.run(ctx)
-			if log.String() != want {
-				t.Errorf("the log says %q, want %q", log.String(), want)
-			}
-			if got := b.lines()[0]; got.Driver != chosen.Driver || got.Device != chosen.Device {
-				t.Errorf("the status says %+v, want %+v", got, chosen)
-			}
-		})
-	}
-}
-
-// TestDeviceThatCameLaterEndsTheProcess: a unit's DeviceAllow= knows the drivers
-// that were loaded at its start, so only a new process may use the panel. Where
-// the first try is refused, a new process would be refused as well.
-func TestDeviceThatCameLaterEndsTheProcess(t *testing.T) {
-	for _, want := range []struct {
-		name  string
-		fails []error
-		ends  time.Duration // 0: never
-	}{
-		{"came later", []error{fs.ErrNotExist, fs.ErrNotExist, syscall.EPERM}, time.Minute},
-		{"forbidden", []error{syscall.EPERM}, 0},
-		{"of another group", []error{fs.ErrNotExist, syscall.EACCES}, 0},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			tries := 0
-			open := func() (display.Display, error) {
-				err := want.fails[min(tries, len(want.fails)-1)]
-				tries++
-				return nil, fmt.Errorf("opening /dev/i2c-1: %w", err)
-			}
-			ctx, stop := context.WithTimeout(t.Context(), time.Hour)
-			defer stop()
-			began := time.Now()
-			var late error
-			b := newBoard([]*target{{driver: "ssd1306", device: "/dev/i2c-1", open: open}}, &lockedBuffer{})
-			b.tooLate = func(err error) { late = err; stop() }
-			b.show(screenFor(pairStatus(), noon()))
-			b.run(ctx)
-			if took := time.Since(began); (want.ends == 0) != (late == nil) || want.ends != 0 && took != want.ends {
-				t.Errorf("%s: ended after %v with %v, want after %v", want.name, took, late, want.ends)
-			}
-			if late != nil && !strings.HasPrefix(late.Error(), "display ssd1306 /dev/i2c-1: it came after the start of this process") {
-				t.Errorf("%s: it says %q", want.name, late)
-			}
-		})
-	}
-}
-
 func TestRunDisplayDrawsOnItsOwnTerminal(t *testing.T) {
 	ours, theirs, err := pty.Open()
 	if err != nil {
@@ -471,40 +255,5 @@ func TestRunDisplayDrawsOnItsOwnTerminal(t *testing.T) {
 	left, err := displaytest.Replay([]byte(out), 132, 43)
 	if err != nil || left.HiddenCursor || left.Text() != "\n" {
 		t.Errorf("it leaves (%v) a hidden cursor (%v) and %q; want an empty terminal", err, left.HiddenCursor, left.Text())
-	}
-}
-
-// lockedBuffer is written and read at the same time.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-func (b *lockedBuffer) until(t *testing.T, end string) string {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(patience)
-	for {
-		select {
-		case <-tick.C:
-			if text := b.String(); strings.Contains(text, end) {
-				return text
-			}
-		case <-limit:
-			t.Fatalf("%q was not written", end)
-		}
 	}
 }

@@ -3,11 +3,17 @@ package config
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
+
+// isNumber reports whether the value is one, which stands without quotes.
+func (s Setting) isNumber() bool {
+	return slices.Contains([]string{"width", "height", "rotate", "address", "width_mm"}, lastKey(s.Path))
+}
 
 // number returns the number at path, 0 when it is not set.
 func (r *reader) number(path string) float64 {

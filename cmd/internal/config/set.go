@@ -13,11 +13,6 @@ import (
 // "device.product_id". An empty one is the default.
 type Setting struct{ Path, Text string }
 
-// isNumber reports whether the value is one, which stands without quotes.
-func (s Setting) isNumber() bool {
-	return slices.Contains([]string{"width", "height", "rotate", "address", "width_mm"}, lastKey(s.Path))
-}
-
 // value is as TOML has it.
 func (s Setting) value() string {
 	if s.isNumber() {
