@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"image"
 
-	"periph.io/x/conn/v3/display"
+	periph "periph.io/x/conn/v3/display"
 )
 
 // Canvas shows screens on anything that takes an image: the QR code dark on
 // light, at a whole number of pixels per module.
 type Canvas struct {
-	drawer display.Drawer
+	drawer periph.Drawer
 	traits Traits
 
 	drawn bool // last is what is to be seen
@@ -20,7 +20,7 @@ type Canvas struct {
 }
 
 // NewCanvas shows screens on drawer, all of it.
-func NewCanvas(drawer display.Drawer, traits Traits) *Canvas {
+func NewCanvas(drawer periph.Drawer, traits Traits) *Canvas {
 	return &Canvas{drawer: drawer, traits: traits}
 }
 

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sheet is a display.Drawer that keeps its picture.
+// sheet is a periph.Drawer that keeps its picture.
 type sheet struct {
 	*image.Gray
 	draws int

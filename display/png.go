@@ -37,7 +37,7 @@ func OpenPNG(path string, width, height int, traits Traits) (*Canvas, error) {
 	return NewCanvas(pngFile{path: path, picture: image.NewGray(size)}, traits), nil
 }
 
-// pngFile is a display.Drawer that keeps its picture in a file.
+// pngFile is a periph.Drawer that keeps its picture in a file.
 type pngFile struct {
 	path    string
 	picture *image.Gray

@@ -39,9 +39,9 @@ func differing(a, b *image.Gray) int {
 	return n
 }
 
-// periph is the driver of periph.io, which runs on real panels, for one of that
+// periphOLED is the driver of periph.io, which runs on real panels, for one of that
 // height.
-func periph(t *testing.T, bus i2c.Bus, height int) *ssd1306.Dev {
+func periphOLED(t *testing.T, bus i2c.Bus, height int) *ssd1306.Dev {
 	t.Helper()
 	opts := ssd1306.DefaultOpts
 	opts.H, opts.Sequential = height, height == 32
@@ -56,7 +56,7 @@ func TestPeriphsDriverShowsItsPictureOnTheSimulatedSSD1306(t *testing.T) {
 	for _, height := range []int{64, 32} {
 		panel, bus := displaytest.NewSSD1306(height), displaytest.NewI2CBus()
 		bus.Plug(0x3c, panel)
-		dev := periph(t, bus, height)
+		dev := periphOLED(t, bus, height)
 		want := noise(panel.Bounds())
 		if differing(panel.Picture(), want) < 1000 {
 			t.Error("a panel that was never drawn on shows a picture; its memory comes up at random")
@@ -90,7 +90,7 @@ func TestPeriphsDriverShowsItsPictureOnTheSimulatedSSD1306(t *testing.T) {
 func TestPeriphsPartialDrawsLandWhereTheyShould(t *testing.T) {
 	panel, bus := displaytest.NewSSD1306(64), displaytest.NewI2CBus()
 	bus.Plug(0x3c, panel)
-	dev := periph(t, bus, 64)
+	dev := periphOLED(t, bus, 64)
 	want := noise(panel.Bounds())
 	if err := dev.Draw(dev.Bounds(), want, image.Point{}); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestPeriphsPartialDrawsLandWhereTheyShould(t *testing.T) {
 func TestPeriphsDriverIsWrongOnAnSH1106(t *testing.T) {
 	panel, bus := displaytest.NewSH1106(), displaytest.NewI2CBus()
 	bus.Plug(0x3c, panel)
-	dev := periph(t, bus, 64)
+	dev := periphOLED(t, bus, 64)
 	want := noise(panel.Bounds())
 	if err := dev.Draw(dev.Bounds(), want, image.Point{}); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	periphdisplay "periph.io/x/conn/v3/display"
+	periph "periph.io/x/conn/v3/display"
 	"periph.io/x/conn/v3/gpio"
 	v2 "periph.io/x/devices/v3/waveshare2in13v2"
 	v3 "periph.io/x/devices/v3/waveshare2in13v3"
@@ -26,7 +26,7 @@ func (unconnected) Out(gpio.Level) error { return nil }
 
 // epaperDriver is what periph's three drivers have in common.
 type epaperDriver interface {
-	periphdisplay.Drawer
+	periph.Drawer
 	Init() error
 	Sleep() error
 }
@@ -66,7 +66,7 @@ func codePair() display.Screen {
 	}
 }
 
-// sheet is a display.Drawer that keeps its picture.
+// sheet is a periph.Drawer that keeps its picture.
 type sheet struct{ *image.Gray }
 
 func (sheet) String() string { return "sheet" }

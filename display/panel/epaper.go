@@ -11,9 +11,8 @@ import (
 	"time"
 
 	"periph.io/x/conn/v3"
-	periphdisplay "periph.io/x/conn/v3/display"
+	periph "periph.io/x/conn/v3/display"
 	"periph.io/x/conn/v3/gpio"
-	"periph.io/x/conn/v3/spi"
 )
 
 // Bounds of the waits for BUSY. A reset takes 10 ms by the datasheets. A full
@@ -55,19 +54,13 @@ type epaper struct {
 
 // epaperWires is how a panel is connected.
 type epaperWires struct {
-	conn      spi.Conn
-	dc, reset gpio.PinOut
-	busy      busyPin
+	conn      conn.Conn
+	dc, reset outPin
+	busy      inPin
 	close     func() error // gives all of them back
 }
 
-// busyPin is an input whose reading can fail; gpio.PinIn's cannot.
-type busyPin interface {
-	fmt.Stringer
-	Level() (gpio.Level, error)
-}
-
-var _ periphdisplay.Drawer = (*epaper)(nil)
+var _ periph.Drawer = (*epaper)(nil)
 
 // newEPaper draws on a panel. It sends nothing yet: the panel shows what it
 // showed until the first Draw. The picture lies, 250 pixels wide and 122 high,
@@ -80,10 +73,10 @@ func newEPaper(m *epaperModel, wires epaperWires) *epaper {
 
 func (e *epaper) String() string { return e.model.name }
 
-// ColorModel implements display.Drawer. From 50 % grey on a pixel is white.
+// ColorModel implements periph.Drawer. From 50 % grey on a pixel is white.
 func (e *epaper) ColorModel() color.Model { return color.GrayModel }
 
-// Bounds implements display.Drawer.
+// Bounds implements periph.Drawer.
 func (e *epaper) Bounds() image.Rectangle { return e.picture.Rect }
 
 // Draw shows src at dst and keeps the rest of the picture. It takes 2 s, at

@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 
 	periph "periph.io/x/conn/v3/display"
 	"periph.io/x/conn/v3/physic"
-	"periph.io/x/conn/v3/spi"
 
 	"lwa-agent/display"
 )
@@ -23,13 +21,14 @@ const epaperClock = 4 * physic.MegaHertz
 //
 // Whether a panel is there shows only when it is drawn on.
 func openWaveshare(c Config) (periph.Drawer, display.Traits, error) {
-	return waveshareOn(c, kernelGPIO(), openSPI)
+	return openWaveshareOn(c, kernelHeader())
 }
 
-// waveshareOn opens a panel at those chips and ports.
-func waveshareOn(c Config, chips gpioChips,
-	open func(path string, clock physic.Frequency, mode spi.Mode) (spi.Conn, io.Closer, error),
-) (_ periph.Drawer, traits display.Traits, err error) {
+func openWaveshareOn(c Config, h header) (periph.Drawer, display.Traits, error) {
+	traits := display.Traits{Technology: display.EPaper, Pitch: epaperPitch}
+	if c.WidthMM > 0 {
+		traits.Pitch = c.WidthMM / epaperLength
+	}
 	m, ok := waveshare2in13(c.Driver)
 	if !ok {
 		return nil, traits, fmt.Errorf("there is no panel %s; write waveshare2in13v2, v3 or v4, as printed on its back", c.Driver)
@@ -37,47 +36,20 @@ func waveshareOn(c Config, chips gpioChips,
 	if err := refuse(c, "device", "rotate", "dc_pin", "reset_pin", "busy_pin", "width_mm"); err != nil {
 		return nil, traits, err
 	}
-	var opened []io.Closer
-	giveBack := func() error {
-		var errs []error
-		for _, o := range opened {
-			errs = append(errs, o.Close())
-		}
-		return errors.Join(errs...)
-	}
-	defer func() {
-		if err != nil {
-			_ = giveBack() // of what cannot be used
-		}
-	}()
-
-	wire, port, err := open(cmp.Or(c.Device, "/dev/spidev0.0"), epaperClock, spi.Mode0)
+	wires, err := h.connect(
+		cmp.Or(c.Device, "/dev/spidev0.0"), epaperClock,
+		pin{"dc_pin", cmp.Or(c.DCPin, "GPIO25"), h.chips.low},
+		pin{"reset_pin", cmp.Or(c.ResetPin, "GPIO17"), h.chips.high},
+		pin{"busy_pin", cmp.Or(c.BusyPin, "GPIO24"), h.chips.input},
+	)
 	if err != nil {
 		return nil, traits, err
 	}
-	opened = append(opened, port)
-	var dc, reset, busy *gpioLine
-	for _, pin := range []struct {
-		setting, name string
-		take          func(name string) (*gpioLine, error)
-		line          **gpioLine
-	}{
-		{"dc_pin", cmp.Or(c.DCPin, "GPIO25"), chips.low, &dc},
-		{"reset_pin", cmp.Or(c.ResetPin, "GPIO17"), chips.high, &reset},
-		{"busy_pin", cmp.Or(c.BusyPin, "GPIO24"), chips.input, &busy},
-	} {
-		if *pin.line, err = pin.take(pin.name); err != nil {
-			return nil, traits, fmt.Errorf("%s: %w", pin.setting, err)
-		}
-		opened = append(opened, *pin.line)
-	}
-	turned, err := rotate(newEPaper(m, epaperWires{conn: wire, dc: dc, reset: reset, busy: busy, close: giveBack}), c.Rotate)
+	turned, err := rotate(newEPaper(m, epaperWires{
+		conn: wires.port, dc: wires.lines[0], reset: wires.lines[1], busy: wires.lines[2], close: wires.Close,
+	}), c.Rotate)
 	if err != nil {
-		return nil, traits, err
-	}
-	traits = display.Traits{Technology: display.EPaper, Pitch: epaperPitch}
-	if c.WidthMM > 0 {
-		traits.Pitch = c.WidthMM / epaperLength
+		return nil, traits, errors.Join(err, wires.Close())
 	}
 	return turned, traits, nil
 }

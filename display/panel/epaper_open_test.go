@@ -11,7 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	periphdisplay "periph.io/x/conn/v3/display"
+	"periph.io/x/conn/v3"
+	periph "periph.io/x/conn/v3/display"
 	"periph.io/x/conn/v3/physic"
 	"periph.io/x/conn/v3/spi"
 
@@ -28,6 +29,12 @@ type hat struct {
 	closed bool
 }
 
+// wireOf is a port that somebody else closes.
+type wireOf struct {
+	conn.Conn
+	io.Closer
+}
+
 func newHat(t *testing.T, model displaytest.EPaperModel, dc, reset, busy string) *hat {
 	h := &hat{EPaper: displaytest.NewEPaper(model), gpio: newSimulatedGPIO(t)}
 	h.gpio.line(dc).set = h.DC.Out
@@ -41,12 +48,12 @@ func (h *hat) Close() error {
 	return nil
 }
 
-func (h *hat) open(c Config) (periphdisplay.Drawer, display.Traits, error) {
-	return waveshareOn(c, h.gpio.on(), func(path string, f physic.Frequency, m spi.Mode) (spi.Conn, io.Closer, error) {
+func (h *hat) open(c Config) (periph.Drawer, display.Traits, error) {
+	return openWaveshareOn(c, header{chips: h.gpio.on(), openPort: func(path string, f physic.Frequency) (spiConn, error) {
 		h.device = path
-		wire, err := h.Connect(f, m, 8)
-		return wire, h, err
-	})
+		wire, err := h.Connect(f, spi.Mode0, 8)
+		return wireOf{wire, h}, err
+	}})
 }
 
 func (h *hat) given(t *testing.T) {

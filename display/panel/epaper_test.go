@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	periphdisplay "periph.io/x/conn/v3/display"
+	periph "periph.io/x/conn/v3/display"
 	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/physic"
 	"periph.io/x/conn/v3/spi"
@@ -36,7 +36,7 @@ type epaperBench struct {
 	*displaytest.EPaper
 	t       *testing.T
 	driver  *epaper
-	turned  periphdisplay.Drawer // driver, turned
+	turned  periph.Drawer // driver, turned
 	degrees int
 	closed  bool
 }
@@ -113,7 +113,7 @@ func epaperScreen() display.Screen {
 	}
 }
 
-// paper is a display.Drawer that keeps its picture.
+// paper is a periph.Drawer that keeps its picture.
 type paper struct{ *image.Gray }
 
 func (paper) String() string { return "paper" }

@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"periph.io/x/conn/v3"
 	"periph.io/x/conn/v3/gpio"
-	"periph.io/x/conn/v3/spi"
 )
 
 func TestEPaperGivesUpWhenBusyStaysHigh(t *testing.T) {
@@ -197,7 +197,7 @@ func TestEPaperSaysWhichPinFails(t *testing.T) {
 // shortWire takes a few bytes at a time, as a kernel whose buffer was made
 // small.
 type shortWire struct {
-	spi.Conn
+	conn.Conn
 	longest *int
 }
 

@@ -24,7 +24,7 @@ type memory interface {
 // smallest font of a console has 6 to a letter, so that none is missed.
 const everyRow = 4
 
-// framebuffer draws on a framebuffer of Linux as periph.io's display.Drawer. It
+// framebuffer draws on a framebuffer of Linux as a periph.Drawer. It
 // holds a row of the picture, never all of it: 1920x1080 are 8 MB.
 type framebuffer struct {
 	name    string

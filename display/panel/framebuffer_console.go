@@ -8,7 +8,6 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,7 +106,7 @@ func ownConsole() (*console, error) {
 	}
 	c := &console{tty: tty}
 	var dev uint32
-	if err = errors.Join(get(c.tty, kdGetMode, new(int32)), get(c.tty, ttyGetDev, &dev)); err != nil {
+	if err = errors.Join(requestAt(c.tty, kdGetMode, new(int32)), requestAt(c.tty, ttyGetDev, &dev)); err != nil {
 		return nil, errors.Join(err, tty.Close())
 	}
 	c.number = int(unix.Minor(uint64(dev)))
@@ -137,7 +136,7 @@ func (c *console) name() string { return fmt.Sprintf("/dev/tty%d", c.number) }
 // seen is the number of the console that can be seen.
 func (c *console) seen() (int, error) {
 	var state struct{ active, _, _ uint16 } // struct vt_stat
-	err := get(c.tty, vtGetState, &state)
+	err := requestAt(c.tty, vtGetState, &state)
 	return int(state.active), err
 }
 
@@ -167,7 +166,7 @@ func (c *console) take() error {
 func (c *console) takenBefore() {
 	var mode int32
 	c.taken = true
-	c.graphics = get(c.tty, kdGetMode, &mode) == nil && mode == graphics
+	c.graphics = requestAt(c.tty, kdGetMode, &mode) == nil && mode == graphics
 }
 
 // inFront reports whether the console is the one to be seen: then, and only
@@ -186,7 +185,7 @@ func (c *console) inFront() bool {
 func (c *console) foreign() bool {
 	var mode int32
 	var vt vtMode
-	if get(c.tty, kdGetMode, &mode) != nil || mode != graphics || get(c.tty, vtGetMode, &vt) != nil {
+	if requestAt(c.tty, kdGetMode, &mode) != nil || mode != graphics || requestAt(c.tty, vtGetMode, &vt) != nil {
 		return false
 	}
 	return vt.leave != int16(leaveSignal) || vt.returned != int16(returnSignal)
@@ -200,13 +199,13 @@ func (c *console) becomeGraphics() error {
 	asked := make(chan os.Signal, 4)
 	signal.Notify(asked, leaveSignal, returnSignal) // before the kernel may send them
 	vt := vtMode{mode: vtProcess, leave: int16(leaveSignal), returned: int16(returnSignal)}
-	if err := get(c.tty, vtSetMode, &vt); err != nil {
+	if err := requestAt(c.tty, vtSetMode, &vt); err != nil {
 		signal.Stop(asked)
 		return err
 	}
 	if err := requestValue(c.tty, kdSetMode, graphics); err != nil {
 		signal.Stop(asked)
-		return errors.Join(err, get(c.tty, vtSetMode, &vtMode{mode: vtAuto}))
+		return errors.Join(err, requestAt(c.tty, vtSetMode, &vtMode{mode: vtAuto}))
 	}
 	seen, err := c.seen()
 	c.away = err == nil && seen != c.number
@@ -273,7 +272,7 @@ func (c *console) giveBack() error {
 		return err
 	}
 	c.graphics = false
-	err := errors.Join(requestValue(c.tty, kdSetMode, textMode), get(c.tty, vtSetMode, &vtMode{mode: vtAuto}))
+	err := errors.Join(requestValue(c.tty, kdSetMode, textMode), requestAt(c.tty, vtSetMode, &vtMode{mode: vtAuto}))
 	if c.asked != nil {
 		signal.Stop(c.asked)
 		close(c.asked)
@@ -282,9 +281,4 @@ func (c *console) giveBack() error {
 	}
 	c.away = false
 	return err
-}
-
-// get makes a request that reads or fills what value points to.
-func get[T any](tty *os.File, code uintptr, value *T) error {
-	return request(tty, code, unsafe.Pointer(value))
 }

@@ -33,12 +33,12 @@ func TestConsoleOfTheKernel(t *testing.T) {
 	}
 	mode := func() (mode int32) {
 		t.Helper()
-		onConsole(t, func(tty *os.File) error { return get(tty, kdGetMode, &mode) })
+		onConsole(t, func(tty *os.File) error { return requestAt(tty, kdGetMode, &mode) })
 		return mode
 	}
 	t.Cleanup(func() {
 		onConsole(t, func(tty *os.File) error {
-			return errors.Join(requestValue(tty, kdSetMode, textMode), get(tty, vtSetMode, &vtMode{mode: vtAuto}))
+			return errors.Join(requestValue(tty, kdSetMode, textMode), requestAt(tty, vtSetMode, &vtMode{mode: vtAuto}))
 		})
 	})
 

@@ -84,19 +84,3 @@ func (f fbFile) redrawConsole() error {
 	}
 	return nil
 }
-
-// request makes a request with an argument that is a pointer.
-func request(f *os.File, code uintptr, argument unsafe.Pointer) error {
-	return ioctl(f, func(fd uintptr) (errno unix.Errno) {
-		_, _, errno = unix.Syscall(unix.SYS_IOCTL, fd, code, uintptr(argument))
-		return errno
-	})
-}
-
-// requestValue makes a request with an argument that is a number.
-func requestValue(f *os.File, code, argument uintptr) error {
-	return ioctl(f, func(fd uintptr) (errno unix.Errno) {
-		_, _, errno = unix.Syscall(unix.SYS_IOCTL, fd, code, argument)
-		return errno
-	})
-}

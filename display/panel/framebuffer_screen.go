@@ -26,8 +26,8 @@ type framebufferScreen struct {
 	redraw      func() error
 	watch       bool // something may write over the picture without telling us
 
-	canvas  *display.Canvas // nil: nothing is known of what can be seen
-	covered bool            // a picture was drawn since the screen was the console's
+	canvas *display.Canvas // nil: nothing is known of what can be seen
+	drawn  bool            // a picture was drawn since the screen was the console's
 }
 
 // newFramebufferScreen opens a framebuffer of Linux (/dev/fb0 if no other is
@@ -104,7 +104,7 @@ func (d *framebufferScreen) Draw(s display.Screen) (string, error) {
 	if d.canvas == nil {
 		d.canvas = display.NewCanvas(d.turned, display.Traits{Pitch: d.framebuffer.pitch()})
 	}
-	d.covered = true
+	d.drawn = true
 	return d.canvas.Draw(s)
 }
 
@@ -122,16 +122,16 @@ func (d *framebufferScreen) blank() (string, error) {
 // text.
 func (d *framebufferScreen) leave() error {
 	var errs []error
-	if d.covered && (d.console == nil || d.console.inFront()) {
+	if d.drawn && (d.console == nil || d.console.inFront()) {
 		errs = append(errs, d.framebuffer.clear()) // what the console's letters leave free at the edges, too
 	}
 	switch {
 	case d.console != nil:
 		errs = append(errs, d.console.giveBack())
-	case d.redraw != nil && d.covered:
+	case d.redraw != nil && d.drawn:
 		errs = append(errs, d.redraw())
 	}
-	d.canvas, d.covered = nil, false
+	d.canvas, d.drawn = nil, false
 	return errors.Join(errs...)
 }
 

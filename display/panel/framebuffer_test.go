@@ -8,12 +8,12 @@ import (
 	"runtime"
 	"testing"
 
-	"periph.io/x/conn/v3/display"
+	periph "periph.io/x/conn/v3/display"
 
 	"lwa-agent/display/displaytest"
 )
 
-var _ display.Drawer = (*framebuffer)(nil)
+var _ periph.Drawer = (*framebuffer)(nil)
 
 // framebuffers are framebuffers as they are found in the field.
 func framebuffers() map[string]*displaytest.Framebuffer {
@@ -55,7 +55,7 @@ func opened(t *testing.T, sim *displaytest.Framebuffer) *framebuffer {
 	return f
 }
 
-func turnedBy(t *testing.T, sim *displaytest.Framebuffer, degrees int) display.Drawer {
+func turnedBy(t *testing.T, sim *displaytest.Framebuffer, degrees int) periph.Drawer {
 	t.Helper()
 	d, err := rotate(opened(t, sim), degrees)
 	if err != nil {

@@ -2,37 +2,9 @@ package panel
 
 import (
 	"errors"
-	"io/fs"
 
 	"lwa-agent/display"
 )
-
-// OpenDefault opens what is drawn on where no display is configured, and says
-// what that is: the first framebuffer, else the virtual console that can be
-// seen.
-func OpenDefault() (display.Display, Config, error) {
-	c := Config{Driver: framebufferDriver, Device: defaultFramebuffer}
-	screen, err := newFramebufferScreen(c)
-	if err == nil && screen.console != nil && screen.console.foreign() {
-		return nil, c, errors.Join(screen.console.foreignError(), screen.Close())
-	}
-	if err == nil {
-		return screen, c, nil
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // no screen at all, or one of text alone
-	}
-	console, consoleErr := activeConsole()
-	if consoleErr != nil {
-		return nil, Config{}, errors.Join(err, consoleErr)
-	}
-	c = Config{Driver: "terminal", Device: console}
-	d, openErr := openTerminal(c)
-	if openErr != nil {
-		return nil, c, errors.Join(err, openErr)
-	}
-	return d, c, nil
-}
 
 // GiveBack leaves displays without a picture after the process that drew there
 // was killed: a framebuffer has its console's text again, a console its cursor.
@@ -72,6 +44,6 @@ func giveBack(d display.Display) error {
 		}
 		c.takenBefore()
 	}
-	screen.covered = true
+	screen.drawn = true
 	return screen.Close()
 }

@@ -38,26 +38,16 @@ func kernelGPIO() gpioChips {
 			like: "/dev/gpiochip*", subsystem: "gpio", group: "gpio",
 			cure: "look for the chips of this device with gpiodetect (package gpiod)",
 		},
-		request: func(f *os.File, request uintptr, argument unsafe.Pointer) error {
-			return ioctl(f, func(fd uintptr) unix.Errno {
-				_, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, request, uintptr(argument))
-				return errno
-			})
-		},
+		request: request,
 	}
 }
 
-// gpioLine is a line that nobody else can have until it is closed. As a
-// gpio.PinOut it can be set, and nothing else.
+// gpioLine is a line that nobody else can have until it is closed.
 type gpioLine struct {
-	gpio.PinIO // can do nothing
-
 	name  string
 	file  *os.File
 	chips gpioChips
 }
-
-var _ gpio.PinOut = (*gpioLine)(nil)
 
 // low takes a line as an output that is low from the first moment. The line is
 // given by the name that the board's device tree gives it, such as GPIO25, or as
@@ -103,7 +93,7 @@ func (c gpioChips) take(name string, config unix.GPIOV2LineConfig) (*gpioLine, e
 		return nil, fmt.Errorf("taking %s (%s:%d): %w", name, filepath.Base(chip.Name()), offset, err)
 	}
 	file := os.NewFile(uintptr(request.Fd), name)
-	return &gpioLine{PinIO: gpio.INVALID, name: name, file: file, chips: c}, nil
+	return &gpioLine{name: name, file: file, chips: c}, nil
 }
 
 // find opens the chip of a line.
@@ -190,13 +180,7 @@ func text(b []byte) string {
 
 func (l *gpioLine) String() string { return l.name }
 
-// Name implements pin.Pin.
-func (l *gpioLine) Name() string { return l.name }
-
-// Halt implements conn.Resource. The line stays as it is.
-func (l *gpioLine) Halt() error { return nil }
-
-// Out implements gpio.PinOut.
+// Out implements outPin.
 func (l *gpioLine) Out(level gpio.Level) error {
 	v := unix.GPIOV2LineValues{Mask: 1}
 	if level == gpio.High {
@@ -205,7 +189,7 @@ func (l *gpioLine) Out(level gpio.Level) error {
 	return l.chips.request(l.file, unix.GPIO_V2_LINE_SET_VALUES_IOCTL, unsafe.Pointer(&v))
 }
 
-// Level reads an input, or an output as it was set.
+// Level implements inPin: it reads an input, or an output as it was set.
 func (l *gpioLine) Level() (gpio.Level, error) {
 	v := unix.GPIOV2LineValues{Mask: 1}
 	err := l.chips.request(l.file, unix.GPIO_V2_LINE_GET_VALUES_IOCTL, unsafe.Pointer(&v))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
@@ -52,10 +51,7 @@ func openI2C(path string) (i2c.BusCloser, error) {
 		return nil, err
 	}
 	var functions uint64 // the kernel writes an unsigned long
-	err = ioctl(f, func(fd uintptr) unix.Errno {
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, i2cFuncs, uintptr(unsafe.Pointer(&functions)))
-		return errno
-	})
+	err = requestAt(f, i2cFuncs, &functions)
 	switch {
 	case errors.Is(err, unix.ENOTTY):
 		err = fmt.Errorf("%s is no I2C bus; one is called /dev/i2c-1: %w", path, err)
@@ -100,10 +96,7 @@ func (b *i2cBus) Tx(address uint16, w, r []byte) error {
 		return nil
 	}
 	transfer := i2cTransfer{messages: &messages[0], count: uint32(n)}
-	return ioctl(b.file, func(fd uintptr) unix.Errno {
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, i2cRdwr, uintptr(unsafe.Pointer(&transfer)))
-		return errno
-	})
+	return requestAt(b.file, i2cRdwr, &transfer)
 }
 
 // noAnswer reports whether nobody acknowledged the address. Adapters do not

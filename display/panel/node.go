@@ -47,24 +47,3 @@ func onlyRoots(path string) bool {
 	var st unix.Stat_t
 	return unix.Stat(path, &st) == nil && (st.Gid == 0 || st.Mode&0o060 != 0o060)
 }
-
-// ioctl calls do with f's descriptor until no signal interrupts it, a few times
-// at most: Go sends itself many.
-func ioctl(f *os.File, do func(fd uintptr) unix.Errno) error {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	errno := unix.EINTR
-	err = conn.Control(func(fd uintptr) {
-		for range 5 {
-			if errno = do(fd); errno != unix.EINTR {
-				return
-			}
-		}
-	})
-	if err == nil && errno != 0 {
-		err = errno
-	}
-	return err
-}

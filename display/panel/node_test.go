@@ -12,7 +12,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-	"periph.io/x/conn/v3/spi"
 )
 
 func TestBusThatIsSwitchedOffIsToldWithTheCure(t *testing.T) {
@@ -30,7 +29,7 @@ func TestBusThatIsSwitchedOffIsToldWithTheCure(t *testing.T) {
 			return err
 		}},
 		{"spidev0.0", "dtparam=spi=on in /boot/firmware/config.txt", func(path string) error {
-			_, _, err := openSPI(path, oledClock, spi.Mode0)
+			_, err := openSPI(path, oledClock)
 			return err
 		}},
 	} {
@@ -62,7 +61,7 @@ func TestWhatIsNoBusIsToldSo(t *testing.T) {
 	if _, err := openI2C(os.DevNull); !errors.Is(err, syscall.ENOTTY) || !strings.HasPrefix(err.Error(), "/dev/null is no I2C bus; ") {
 		t.Errorf("status would say %v", err)
 	}
-	if _, _, err := openSPI(os.DevNull, oledClock, spi.Mode0); !errors.Is(err, syscall.ENOTTY) || !strings.HasPrefix(err.Error(), "/dev/null is no SPI port; ") {
+	if _, err := openSPI(os.DevNull, oledClock); !errors.Is(err, syscall.ENOTTY) || !strings.HasPrefix(err.Error(), "/dev/null is no SPI port; ") {
 		t.Errorf("status would say %v", err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"lwa-agent/display/displaytest"
 )
 
-// film is a display.Drawer that keeps its picture.
+// film is a periph.Drawer that keeps its picture.
 type film struct{ *image.Gray }
 
 func (f film) String() string { return "film" }

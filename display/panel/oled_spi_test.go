@@ -3,7 +3,6 @@ package panel
 import (
 	"image"
 	"image/draw"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -77,10 +76,10 @@ func wired(t *testing.T, dc, reset string) (*displaytest.OLED, *displaytest.SPIP
 		board.line(reset).set = port.Reset.Out
 	}
 	return panel, port, board, func(c Config) error {
-		d, err := openOLEDOnSPI(c, ssd1306(), board.on(), func(_ string, f physic.Frequency, m spi.Mode) (spi.Conn, io.Closer, error) {
-			conn, err := port.Connect(f, m, 8)
-			return conn, port, err
-		})
+		d, err := openOLEDOnSPI(c, ssd1306(), header{chips: board.on(), openPort: func(_ string, f physic.Frequency) (spiConn, error) {
+			_, err := port.Connect(f, spi.Mode0, 8)
+			return port, err
+		}})
 		if err != nil {
 			return err
 		}

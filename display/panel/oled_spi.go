@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
+	"periph.io/x/conn/v3"
 	periph "periph.io/x/conn/v3/display"
 	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/physic"
-	"periph.io/x/conn/v3/spi"
 )
 
 // oledClock is slower than the 4 MHz of an SH1106 and the 10 MHz of an SSD1306,
@@ -20,33 +19,18 @@ const oledClock = 2 * physic.MegaHertz
 // openOLEDOnSPI opens a port and the pins of a panel on it. Left empty, D/C is on
 // GPIO24 and RES# on GPIO25, as luma.oled has them. RES# can be "none": tied
 // high, or made by the module itself.
-func openOLEDOnSPI(c Config, chip oledChip, chips gpioChips,
-	open func(path string, clock physic.Frequency, mode spi.Mode) (spi.Conn, io.Closer, error),
-) (periph.Drawer, error) {
-	var opened []io.Closer
-	link := &spiLink{path: c.Device, close: func() error {
-		var errs []error
-		for _, o := range opened {
-			errs = append(errs, o.Close())
-		}
-		return errors.Join(errs...)
-	}}
-	conn, port, err := open(c.Device, oledClock, spi.Mode0)
+func openOLEDOnSPI(c Config, chip oledChip, h header) (periph.Drawer, error) {
+	pins := []pin{{"dc_pin", cmp.Or(c.DCPin, "GPIO24"), h.chips.low}}
+	if c.ResetPin != "none" {
+		pins = append(pins, pin{"reset_pin", cmp.Or(c.ResetPin, "GPIO25"), h.chips.high})
+	}
+	wires, err := h.connect(c.Device, oledClock, pins...)
 	if err != nil {
 		return nil, err
 	}
-	link.conn, opened = conn, append(opened, port)
-	dc, err := chips.low(cmp.Or(c.DCPin, "GPIO24"))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("dc_pin: %w", err), link.Close())
-	}
-	link.dc, opened = dc, append(opened, dc)
-	if c.ResetPin != "none" {
-		reset, err := chips.high(cmp.Or(c.ResetPin, "GPIO25"))
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("reset_pin: %w", err), link.Close())
-		}
-		link.reset, opened = reset, append(opened, reset)
+	link := &spiLink{path: c.Device, conn: wires.port, dc: wires.lines[0], close: wires.Close}
+	if len(pins) > 1 {
+		link.reset = wires.lines[1]
 	}
 	return oledOnSPI(link, c, chip)
 }
@@ -71,9 +55,9 @@ func oledOnSPI(link *spiLink, c Config, chip oledChip) (periph.Drawer, error) {
 // a panel that is not there, or was away, is not noticed.
 type spiLink struct {
 	path  string
-	conn  spi.Conn
-	dc    gpio.PinOut
-	reset gpio.PinOut // nil: not connected
+	conn  conn.Conn
+	dc    outPin
+	reset outPin // nil: not connected
 	close func() error
 }
 

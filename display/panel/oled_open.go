@@ -46,7 +46,7 @@ func openOLED(c Config, chip oledChip, width float64) (periph.Drawer, display.Tr
 		if err := refuse(c, append(known, "dc_pin", "reset_pin")...); err != nil {
 			return nil, traits, err
 		}
-		d, err := openOLEDOnSPI(c, chip, kernelGPIO(), openSPI)
+		d, err := openOLEDOnSPI(c, chip, kernelHeader())
 		return d, traits, err
 	}
 	if c.DCPin != "" || c.ResetPin != "" {
