@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"image"
 	"image/color"
-	"image/draw"
 	"image/png"
 	"io/fs"
 	"os"
@@ -17,24 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// sheet is a periph.Drawer that keeps its picture.
-type sheet struct {
-	*image.Gray
-	draws int
-}
-
-func newSheet(width, height int) *sheet {
-	return &sheet{Gray: image.NewGray(image.Rect(0, 0, width, height))}
-}
-
-func (s *sheet) String() string { return "sheet" }
-func (s *sheet) Halt() error    { return nil }
-func (s *sheet) Draw(dst image.Rectangle, src image.Image, at image.Point) error {
-	s.draws++
-	draw.Draw(s.Gray, dst, src, at, draw.Src)
-	return nil
-}
 
 // seen is the picture as a camera sees it: with the black bezel of the panel
 // round it, and a few pixels for each of the panel's.
@@ -52,7 +33,7 @@ func seen(picture *image.Gray) *image.Gray {
 }
 
 func TestReasonSaysWhatWouldMakeACodeFit(t *testing.T) {
-	panel := newSheet(128, 64)
+	panel := displaytest.NewSheet(128, 64)
 	shows, err := display.NewCanvas(panel, display.Traits{Technology: display.OLED, Pitch: 0.17}).Draw(offer(t, 469))
 	want := `text: authorize URL needs 77 modules, 128x64 shows 29: link with a client id of "Other devices and platforms"`
 	if err != nil || shows != want {
@@ -73,7 +54,7 @@ func TestReasonSaysWhatWouldMakeACodeFit(t *testing.T) {
 // TestOLEDLightsTheCodeAndNothingElse: lit pixels age, and the quiet zone has to
 // be lit against the black round it.
 func TestOLEDLightsTheCodeAndNothingElse(t *testing.T) {
-	panel := newSheet(128, 64)
+	panel := displaytest.NewSheet(128, 64)
 	canvas := display.NewCanvas(panel, display.Traits{Technology: display.OLED, Pitch: 0.17})
 	if _, err := canvas.Draw(pair()); err != nil {
 		t.Fatal(err)
@@ -106,7 +87,7 @@ func TestEPaperIsLeftAloneByTheMinutes(t *testing.T) {
 		technology display.Technology
 		draws      int
 	}{{display.EPaper, 1}, {display.OLED, 2}, {display.LCD, 2}} {
-		panel := newSheet(250, 122)
+		panel := displaytest.NewSheet(250, 122)
 		canvas := display.NewCanvas(panel, display.Traits{Technology: want.technology})
 		s := pair()
 		for _, left := range []string{"9 minutes left.", "8 minutes left."} {
@@ -115,15 +96,15 @@ func TestEPaperIsLeftAloneByTheMinutes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if panel.draws != want.draws {
-			t.Errorf("technology %d: drawn %d times while a minute went by, want %d", want.technology, panel.draws, want.draws)
+		if panel.Draws != want.draws {
+			t.Errorf("technology %d: drawn %d times while a minute went by, want %d", want.technology, panel.Draws, want.draws)
 		}
 	}
 }
 
 func TestPictureIsBlackOnWhite(t *testing.T) {
 	for _, s := range []display.Screen{pair(), offer(t, 469), {Kind: display.Linked, Title: "Linked"}} {
-		panel := newSheet(480, 320)
+		panel := displaytest.NewSheet(480, 320)
 		if _, err := display.NewCanvas(panel, display.Traits{}).Draw(s); err != nil {
 			t.Fatal(err)
 		}
@@ -144,15 +125,15 @@ func TestPictureIsBlackOnWhite(t *testing.T) {
 }
 
 func TestPictureStaysUntilTheScreenChanges(t *testing.T) {
-	panel := newSheet(250, 122)
+	panel := displaytest.NewSheet(250, 122)
 	canvas := display.NewCanvas(panel, display.Traits{Technology: display.EPaper})
 	for range 3 {
 		if _, err := canvas.Draw(pair()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if panel.draws != 1 {
-		t.Errorf("drawn %d times for one screen; e-paper flickers for seconds each time", panel.draws)
+	if panel.Draws != 1 {
+		t.Errorf("drawn %d times for one screen; e-paper flickers for seconds each time", panel.Draws)
 	}
 	if err := canvas.Close(); err != nil {
 		t.Fatal(err)
@@ -219,7 +200,7 @@ func readPNG(t *testing.T, path string) image.Image {
 // TestSmallestPanelShowsAddressAndCode: 128x32 holds two rows of text, and
 // nothing else would help.
 func TestSmallestPanelShowsAddressAndCode(t *testing.T) {
-	panel := newSheet(128, 32)
+	panel := displaytest.NewSheet(128, 32)
 	if _, err := display.NewCanvas(panel, display.Traits{}).Draw(pair()); err != nil {
 		t.Fatal(err)
 	}

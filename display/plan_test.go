@@ -77,7 +77,7 @@ func TestPlanOfEachDisplayAndMethod(t *testing.T) {
 		fmt.Fprintf(&table, "%s\n", m.name)
 		for _, p := range panels {
 			fmt.Fprintf(&table, "  %-18s %9s  %s\n", p.name, fmt.Sprintf("%dx%d", p.width, p.height), display.Plan(p.width, p.height, p.traits, m.screen))
-			panel := newSheet(p.width, p.height)
+			panel := displaytest.NewSheet(p.width, p.height)
 			shows, err := display.NewCanvas(panel, p.traits).Draw(m.screen)
 			if err != nil {
 				t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"lwa-agent/agent"
@@ -17,9 +16,6 @@ import (
 type script struct {
 	server *http.Server
 	lines  chan agent.Status
-
-	mu    sync.Mutex      // guards shown
-	shown []agent.Display // as the display process told it last
 }
 
 // openScript opens the events.sock of a device whose agent does not run.
@@ -31,7 +27,10 @@ func (d *device) openScript(ctx context.Context) (*script, error) {
 	s := &script{lines: make(chan agent.Status)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /events", s.events)
-	mux.HandleFunc("POST /display", s.report)
+	mux.HandleFunc("POST /display", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // what can be seen is looked at
+		w.WriteHeader(http.StatusNoContent)
+	})
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: patience}
 	go func() { _ = s.server.Serve(listener) }() // ends with close
 	return s, nil
@@ -51,19 +50,6 @@ func (s *script) events(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-}
-
-func (s *script) report(w http.ResponseWriter, r *http.Request) {
-	var shown []agent.Display
-	text, err := io.ReadAll(r.Body)
-	if err = errors.Join(err, json.Unmarshal(text, &shown)); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	s.mu.Lock()
-	s.shown = shown
-	s.mu.Unlock()
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // say hands a status to the display process.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"image"
 	"os"
 	"os/exec"
 	"strings"
@@ -70,7 +69,7 @@ func TestDriversDrawOnSimulatedPanels(t *testing.T) {
 		{"framebuffer", func(w *wires) []string { return []string{w.framebuffer} }, (*wires).decodeFramebuffer},
 		{"waveshare2in13v4", func(w *wires) []string {
 			return []string{w.spi, w.gpio + ":0", w.gpio + ":1", w.gpio + ":2"}
-		}, func(w *wires) (string, error) { return readCode(large(w.paper.Glass())) }},
+		}, func(w *wires) (string, error) { return readCode(displaytest.PaperPhoto(w.paper.Glass())) }},
 	} {
 		t.Run(c.driver, func(t *testing.T) {
 			d := &device{memory: t.TempDir()}
@@ -97,18 +96,6 @@ func TestDriversDrawOnSimulatedPanels(t *testing.T) {
 			}
 		})
 	}
-}
-
-// large makes each pixel 4, which decoders want.
-func large(picture *image.Gray) *image.Gray {
-	b := picture.Bounds()
-	out := image.NewGray(image.Rect(0, 0, 4*b.Dx(), 4*b.Dy()))
-	for y := range out.Rect.Dy() {
-		for x := range out.Rect.Dx() {
-			out.SetGray(x, y, picture.GrayAt(x/4, y/4))
-		}
-	}
-	return out
 }
 
 // The kernel compares sizes for some of them, and writes past the end of others.

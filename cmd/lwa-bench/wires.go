@@ -63,7 +63,7 @@ func newWires(dir string, paper displaytest.EPaperModel, width, height, bits int
 	return w, nil
 }
 
-// config is the [[display]] of each panel.
+// oledConfig is the [[display]] of that panel, as the two below of theirs.
 func (w *wires) oledConfig() string {
 	return fmt.Sprintf("[[display]]\ndriver = \"ssd1306\"\ndevice = %q\n", w.i2c)
 }

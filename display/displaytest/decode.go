@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"image"
 	"image/draw"
+	"image/png"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -95,4 +97,19 @@ func Zbarimg(t testing.TB, path string) string {
 		t.Fatalf("zbarimg reads no QR code from %s: %v\n%s", path, err, complaints.String())
 	}
 	return strings.TrimSuffix(string(out), "\n")
+}
+
+// ZbarimgOf reads the QR codes in a picture with Zbarimg.
+func ZbarimgOf(t testing.TB, picture image.Image) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "picture.png")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, picture); err != nil {
+		t.Fatal(err)
+	}
+	return Zbarimg(t, path)
 }

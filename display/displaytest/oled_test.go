@@ -5,7 +5,6 @@ import (
 	"errors"
 	"image"
 	"image/draw"
-	"math/rand/v2"
 	"slices"
 	"syscall"
 	"testing"
@@ -18,26 +17,6 @@ import (
 
 	"lwa-agent/display/displaytest"
 )
-
-// noise is a picture in which every pixel counts.
-func noise(bounds image.Rectangle) *image.Gray {
-	random := rand.New(rand.NewPCG(7, 7))
-	picture := image.NewGray(bounds)
-	for i := range picture.Pix {
-		picture.Pix[i] = byte(random.IntN(2)) * 0xff
-	}
-	return picture
-}
-
-func differing(a, b *image.Gray) int {
-	n := 0
-	for i := range a.Pix {
-		if a.Pix[i] != b.Pix[i] {
-			n++
-		}
-	}
-	return n
-}
 
 // periphOLED is the driver of periph.io, which runs on real panels, for one of that
 // height.
@@ -57,14 +36,14 @@ func TestPeriphsDriverShowsItsPictureOnTheSimulatedSSD1306(t *testing.T) {
 		panel, bus := displaytest.NewSSD1306(height), displaytest.NewI2CBus()
 		bus.Plug(0x3c, panel)
 		dev := periphOLED(t, bus, height)
-		want := noise(panel.Bounds())
-		if differing(panel.Picture(), want) < 1000 {
+		want := displaytest.Noise(panel.Bounds())
+		if displaytest.Differing(panel.Picture(), want) < 1000 {
 			t.Error("a panel that was never drawn on shows a picture; its memory comes up at random")
 		}
 		if err := dev.Draw(dev.Bounds(), want, image.Point{}); err != nil {
 			t.Fatal(err)
 		}
-		if n := differing(panel.Picture(), want); n != 0 {
+		if n := displaytest.Differing(panel.Picture(), want); n != 0 {
 			t.Errorf("%d of %d pixels are wrong on the panel with %d lines", n, len(want.Pix), height)
 		}
 		if traffic := bus.Traffic(); height == 64 && (traffic.Bytes != 1097 || traffic.Transfers != 17 ||
@@ -75,7 +54,7 @@ func TestPeriphsDriverShowsItsPictureOnTheSimulatedSSD1306(t *testing.T) {
 		if err := dev.Invert(true); err != nil {
 			t.Fatal(err)
 		}
-		if n := differing(panel.Picture(), want); n != len(want.Pix) {
+		if n := displaytest.Differing(panel.Picture(), want); n != len(want.Pix) {
 			t.Errorf("inverted, %d pixels of %d differ, want all", n, len(want.Pix))
 		}
 		if err := dev.Halt(); err != nil || panel.On() || slices.Max(panel.Picture().Pix) != 0 {
@@ -91,7 +70,7 @@ func TestPeriphsPartialDrawsLandWhereTheyShould(t *testing.T) {
 	panel, bus := displaytest.NewSSD1306(64), displaytest.NewI2CBus()
 	bus.Plug(0x3c, panel)
 	dev := periphOLED(t, bus, 64)
-	want := noise(panel.Bounds())
+	want := displaytest.Noise(panel.Bounds())
 	if err := dev.Draw(dev.Bounds(), want, image.Point{}); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +80,7 @@ func TestPeriphsPartialDrawsLandWhereTheyShould(t *testing.T) {
 		if err := dev.Draw(dev.Bounds(), want, image.Point{}); err != nil {
 			t.Fatal(err)
 		}
-		if n := differing(panel.Picture(), want); n != 0 {
+		if n := displaytest.Differing(panel.Picture(), want); n != 0 {
 			t.Fatalf("%d pixels are wrong after a box at %v", n, box)
 		}
 	}
@@ -114,7 +93,7 @@ func TestPeriphsDriverIsWrongOnAnSH1106(t *testing.T) {
 	panel, bus := displaytest.NewSH1106(), displaytest.NewI2CBus()
 	bus.Plug(0x3c, panel)
 	dev := periphOLED(t, bus, 64)
-	want := noise(panel.Bounds())
+	want := displaytest.Noise(panel.Bounds())
 	if err := dev.Draw(dev.Bounds(), want, image.Point{}); err != nil {
 		t.Fatal(err)
 	}
@@ -276,13 +255,13 @@ func TestPeriphsDriverShowsItsPictureOverSPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := noise(panel.Bounds())
+	want := displaytest.Noise(panel.Bounds())
 	bits := image1bit.NewVerticalLSB(want.Rect)
 	draw.Draw(bits, bits.Rect, want, image.Point{}, draw.Src)
 	if err := dev.Draw(dev.Bounds(), bits, image.Point{}); err != nil {
 		t.Fatal(err)
 	}
-	if n := differing(panel.Picture(), want); n != 0 {
+	if n := displaytest.Differing(panel.Picture(), want); n != 0 {
 		t.Errorf("%d of %d pixels are wrong", n, len(want.Pix))
 	}
 }

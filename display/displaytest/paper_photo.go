@@ -4,10 +4,6 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
-	"image/png"
-	"os"
-	"path/filepath"
-	"testing"
 )
 
 // PaperPhoto is what a camera sees of a panel without backlight: a few pixels for
@@ -23,19 +19,4 @@ func PaperPhoto(picture *image.Gray) *image.Gray {
 		}
 	}
 	return out
-}
-
-// ZbarimgOf reads the QR codes in a picture with Zbarimg.
-func ZbarimgOf(t testing.TB, picture image.Image) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "picture.png")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := png.Encode(f, picture); err != nil {
-		t.Fatal(err)
-	}
-	return Zbarimg(t, path)
 }

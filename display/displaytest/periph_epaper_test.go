@@ -66,20 +66,10 @@ func codePair() display.Screen {
 	}
 }
 
-// sheet is a periph.Drawer that keeps its picture.
-type sheet struct{ *image.Gray }
-
-func (sheet) String() string { return "sheet" }
-func (sheet) Halt() error    { return nil }
-func (s sheet) Draw(to image.Rectangle, src image.Image, at image.Point) error {
-	draw.Draw(s.Gray, to, src, at, draw.Src)
-	return nil
-}
-
 // codePairPicture is the screen as a display of that size should show it.
 func codePairPicture(t *testing.T, size image.Rectangle) *image.Gray {
 	t.Helper()
-	s := sheet{image.NewGray(size)}
+	s := displaytest.NewSheet(size.Dx(), size.Dy())
 	if _, err := display.NewCanvas(s, display.Traits{Technology: display.EPaper}).Draw(codePair()); err != nil {
 		t.Fatal(err)
 	}

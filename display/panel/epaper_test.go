@@ -104,25 +104,6 @@ func (b *epaperBench) plain(shade image.Image) *image.Gray {
 	return g
 }
 
-func epaperScreen() display.Screen {
-	return display.Screen{
-		Kind:     display.Offer,
-		Title:    "Link this device",
-		Payloads: []display.Payload{{Name: "code-pair URL", Text: "https://amazon.com/us/code?cbl-code=ABCDEF"}},
-		Scan:     "Scan, or open", Address: "amazon.com/us/code", Code: "ABCDEF",
-	}
-}
-
-// paper is a periph.Drawer that keeps its picture.
-type paper struct{ *image.Gray }
-
-func (paper) String() string { return "paper" }
-func (paper) Halt() error    { return nil }
-func (p paper) Draw(to image.Rectangle, src image.Image, at image.Point) error {
-	draw.Draw(p.Gray, to, src, at, draw.Src)
-	return nil
-}
-
 func TestEPaperShowsCodesThatPhonesReadAtEachTurn(t *testing.T) {
 	for driver := range epaperModels() {
 		for _, rotate := range []int{0, 90, 180, 270} {
@@ -130,10 +111,10 @@ func TestEPaperShowsCodesThatPhonesReadAtEachTurn(t *testing.T) {
 				var glass *image.Gray
 				synctest.Test(t, func(t *testing.T) {
 					b := newEPaperBench(t, driver, rotate)
-					want := paper{image.NewGray(b.turned.Bounds())}
+					want := displaytest.NewSheet(b.turned.Bounds().Dx(), b.turned.Bounds().Dy())
 					traits := display.Traits{Technology: display.EPaper, Pitch: epaperPitch}
 					for _, canvas := range []*display.Canvas{display.NewCanvas(want, traits), display.NewCanvas(b.turned, traits)} {
-						if _, err := canvas.Draw(epaperScreen()); err != nil {
+						if _, err := canvas.Draw(linkScreen()); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -146,7 +127,7 @@ func TestEPaperShowsCodesThatPhonesReadAtEachTurn(t *testing.T) {
 					}
 					glass = b.Glass()
 				})
-				text := epaperScreen().Payloads[0].Text
+				text := linkScreen().Payloads[0].Text
 				if got, err := displaytest.DecodeQR(displaytest.PaperPhoto(glass)); err != nil || got != text {
 					t.Errorf("a phone reads %q (%v), want %q", got, err, text)
 				}

@@ -83,7 +83,7 @@ func TestEveryPixelOnEveryScreen(t *testing.T) {
 		for _, turn := range []int{0, 90, 180, 270} {
 			t.Run(fmt.Sprint(name, turn), func(t *testing.T) {
 				f := turnedBy(t, sim, turn)
-				picture := noise(f.Bounds())
+				picture := displaytest.Noise(f.Bounds())
 				hidden := invisible(sim)
 				if err := f.Draw(f.Bounds(), picture, image.Point{}); err != nil {
 					t.Fatal(err)
@@ -137,7 +137,7 @@ func TestPartOfAPicture(t *testing.T) {
 			if err := f.Draw(b, image.Black, image.Point{}); err != nil {
 				t.Fatal(err)
 			}
-			source := noise(image.Rect(-10, -10, 500, 500))
+			source := displaytest.Noise(image.Rect(-10, -10, 500, 500))
 			for _, area := range []image.Rectangle{
 				image.Rect(3, 5, 17, 30), image.Rect(b.Max.X-9, 40, b.Max.X, 70), image.Rect(0, b.Max.Y-1, b.Max.X, b.Max.Y),
 				image.Rect(0, 0, b.Max.X, 1), image.Rect(0, 0, 1, b.Max.Y), image.Rect(b.Max.X-1, 0, b.Max.X, 1),
@@ -183,7 +183,7 @@ func TestColoursBecomeGrey(t *testing.T) {
 func TestWholePictureIsNeverHeld(t *testing.T) {
 	sim := displaytest.NewFramebuffer(1920, 1080, 32)
 	f := opened(t, sim)
-	picture := noise(f.Bounds())
+	picture := displaytest.Noise(f.Bounds())
 	if err := f.clear(); err != nil { // has the simulator make its memory
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func BenchmarkFramebuffer(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			picture := noise(f.Bounds())
+			picture := displaytest.Noise(f.Bounds())
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := f.Draw(f.Bounds(), picture, image.Point{}); err != nil {

@@ -83,7 +83,7 @@ func TestPanelThatIsWiredAgainShowsItsPictureAtTheNextLook(t *testing.T) {
 		}
 		time.Sleep(5*time.Second + time.Nanosecond)
 		synctest.Wait()
-		if n := differing(panel.Picture(), want); n != 0 {
+		if n := displaytest.Differing(panel.Picture(), want); n != 0 {
 			t.Errorf("%d pixels are wrong after the next look", n)
 		}
 		cancel()

@@ -41,8 +41,8 @@ func TestOLEDOnSPI(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := noise(d.Bounds())
-			if err := d.Draw(d.Bounds(), want, image.Point{}); err != nil || differing(panel.Picture(), want) != 0 {
+			want := displaytest.Noise(d.Bounds())
+			if err := d.Draw(d.Bounds(), want, image.Point{}); err != nil || displaytest.Differing(panel.Picture(), want) != 0 {
 				t.Errorf("%s, RES# wired %v: the picture is not there (%v)", driver, wiredReset, err)
 			}
 			if took := port.Traffic().At(port.Clock()); took > 5*time.Millisecond || port.Clock() > 4*physic.MegaHertz {
@@ -53,7 +53,7 @@ func TestOLEDOnSPI(t *testing.T) {
 				port.Replug()
 			}
 			draw.Draw(want, image.Rect(3, 3, 9, 9), image.White, image.Point{}, draw.Src)
-			if err := d.Draw(d.Bounds(), want, image.Point{}); err != nil || differing(panel.Picture(), want) != 0 {
+			if err := d.Draw(d.Bounds(), want, image.Point{}); err != nil || displaytest.Differing(panel.Picture(), want) != 0 {
 				t.Errorf("%s: the second picture is not there (%v)", driver, err)
 			}
 			if c := panel.Complaints(); len(c) != 0 {
@@ -83,11 +83,11 @@ func wired(t *testing.T, dc, reset string) (*displaytest.OLED, *displaytest.SPIP
 		if err != nil {
 			return err
 		}
-		want := noise(d.Bounds())
+		want := displaytest.Noise(d.Bounds())
 		if err := d.Draw(d.Bounds(), want, image.Point{}); err != nil {
 			return err
 		}
-		if n := differing(panel.Picture(), want); n != 0 {
+		if n := displaytest.Differing(panel.Picture(), want); n != 0 {
 			t.Errorf("with %+v, %d pixels are wrong", c, n)
 		}
 		return d.Halt()

@@ -7,7 +7,6 @@ import (
 	"image"
 	"image/color"
 	"image/png"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,29 +18,6 @@ import (
 	"lwa-agent/display"
 	"lwa-agent/display/displaytest"
 )
-
-// noise is a picture in which every pixel counts.
-func noise(bounds image.Rectangle) *image.Gray {
-	random := rand.New(rand.NewPCG(1, 2))
-	picture := image.NewGray(bounds)
-	for i := range picture.Pix {
-		picture.Pix[i] = byte(random.IntN(2)) * 0xff
-	}
-	return picture
-}
-
-func differing(a, b *image.Gray) int {
-	if a.Rect != b.Rect {
-		return len(a.Pix)
-	}
-	n := 0
-	for i := range a.Pix {
-		if a.Pix[i] != b.Pix[i] {
-			n++
-		}
-	}
-	return n
-}
 
 // plugged is a panel on a bus of its own, and its driver.
 type plugged struct {
@@ -82,9 +58,9 @@ func TestOLEDShowsWhatIsDrawnToThePixel(t *testing.T) {
 			c = Config{Width: 128, Height: 32}
 		}
 		p := plugIn(t, driver, c)
-		want := noise(p.drawer.Bounds())
+		want := displaytest.Noise(p.drawer.Bounds())
 		p.draw(t, want)
-		if n := differing(p.Picture(), want); n != 0 {
+		if n := displaytest.Differing(p.Picture(), want); n != 0 {
 			t.Errorf("%s: %d of %d pixels are wrong", driver, n, len(want.Pix))
 		}
 		if err := p.drawer.Draw(want.Rect, image.NewUniform(color.RGBA{250, 250, 220, 255}), image.Point{}); err != nil {
@@ -107,15 +83,15 @@ func TestOLEDShowsWhatIsDrawnToThePixel(t *testing.T) {
 func TestRandomMemoryIsNeverSeen(t *testing.T) {
 	for _, driver := range []string{"ssd1306", "sh1106"} {
 		p := plugIn(t, driver, Config{})
-		want, steps := noise(p.drawer.Bounds()), 0
+		want, steps := displaytest.Noise(p.drawer.Bounds()), 0
 		p.bus.After(func() {
 			steps++
-			if seen := p.Picture(); displaytest.Lit(seen) && differing(seen, want) != 0 {
+			if seen := p.Picture(); displaytest.Lit(seen) && displaytest.Differing(seen, want) != 0 {
 				t.Errorf("%s: after transfer %d there is something else to be seen than the picture", driver, steps)
 			}
 		})
 		p.draw(t, want)
-		if steps == 0 || differing(p.Picture(), want) != 0 {
+		if steps == 0 || displaytest.Differing(p.Picture(), want) != 0 {
 			t.Errorf("%s: the picture is not there after %d transfers", driver, steps)
 		}
 	}
@@ -123,7 +99,7 @@ func TestRandomMemoryIsNeverSeen(t *testing.T) {
 
 func TestUnchangedPictureSendsNothing(t *testing.T) {
 	p := plugIn(t, "ssd1306", Config{})
-	picture := noise(p.drawer.Bounds())
+	picture := displaytest.Noise(p.drawer.Bounds())
 	p.draw(t, picture)
 	p.bus.Traffic()
 	p.draw(t, picture)
@@ -135,7 +111,7 @@ func TestUnchangedPictureSendsNothing(t *testing.T) {
 func TestFirstPictureTakesNoLongerThanTheWire(t *testing.T) {
 	for _, driver := range []string{"ssd1306", "sh1106"} {
 		p := plugIn(t, driver, Config{})
-		p.draw(t, noise(p.drawer.Bounds()))
+		p.draw(t, displaytest.Noise(p.drawer.Bounds()))
 		traffic := p.bus.Traffic()
 		fast, slow := traffic.At(400*physic.KiloHertz), traffic.At(100*physic.KiloHertz)
 		t.Logf("%s: %+v, %v at 400 kHz, %v at 100 kHz", driver, traffic, fast, slow)
@@ -213,7 +189,7 @@ func TestOneLineOfTextIsAQuarterOfAFrame(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := p.bus.Traffic()
-		t.Logf("%q: %+v, %d pixels changed", change[1].Title, got, differing(before, p.Picture()))
+		t.Logf("%q: %+v, %d pixels changed", change[1].Title, got, displaytest.Differing(before, p.Picture()))
 		if got.Bits > whole*9/4 || got.Bytes == 0 {
 			t.Errorf("%q took %d bits (%d bytes), a whole frame takes %d", change[1].Title, got.Bits, got.Bytes, whole*9)
 		}
@@ -227,14 +203,14 @@ func TestTwoSmallChangesFarApartAreSentAlone(t *testing.T) {
 	p.bus.Traffic()
 	picture.Pix[0], picture.Pix[127] = 0xff, 0xff
 	p.draw(t, picture)
-	if got := p.bus.Traffic(); got.Bytes > 2+2*(4+2) || differing(p.Picture(), picture) != 0 {
+	if got := p.bus.Traffic(); got.Bytes > 2+2*(4+2) || displaytest.Differing(p.Picture(), picture) != 0 {
 		t.Errorf("%+v for two pixels at the ends of a page, want each sent for itself", got)
 	}
 }
 
 func TestHaltLeavesThePanelDarkAndTheBusClosed(t *testing.T) {
 	p := plugIn(t, "ssd1306", Config{})
-	p.draw(t, noise(p.drawer.Bounds()))
+	p.draw(t, displaytest.Noise(p.drawer.Bounds()))
 	if err := p.drawer.Halt(); err != nil || p.On() || !p.bus.Closed() {
 		t.Errorf("Halt: %v; on %v, bus closed %v", err, p.On(), p.bus.Closed())
 	}
@@ -243,7 +219,7 @@ func TestHaltLeavesThePanelDarkAndTheBusClosed(t *testing.T) {
 func TestHaltSaysNothingNewOfAPanelThatIsGone(t *testing.T) {
 	p := plugIn(t, "ssd1306", Config{})
 	p.bus.Unplug(0x3c)
-	if err := p.drawer.Draw(p.drawer.Bounds(), noise(p.drawer.Bounds()), image.Point{}); err == nil {
+	if err := p.drawer.Draw(p.drawer.Bounds(), displaytest.Noise(p.drawer.Bounds()), image.Point{}); err == nil {
 		t.Fatal("drawing on a panel that is gone is no error")
 	}
 	if err := p.drawer.Halt(); err != nil || !p.bus.Closed() {

@@ -21,8 +21,8 @@ func TestPanelIsFoundAtEitherAddress(t *testing.T) {
 			t.Errorf("nobody found the panel at %#x: %v", address, err)
 			continue
 		}
-		want := noise(d.Bounds())
-		if err := d.Draw(d.Bounds(), want, image.Point{}); err != nil || differing(panel.Picture(), want) != 0 {
+		want := displaytest.Noise(d.Bounds())
+		if err := d.Draw(d.Bounds(), want, image.Point{}); err != nil || displaytest.Differing(panel.Picture(), want) != 0 {
 			t.Errorf("the picture is not on the panel at %#x (%v)", address, err)
 		}
 	}
@@ -133,18 +133,18 @@ func TestPanelThatLostItsSupplyGetsTheWholePicture(t *testing.T) {
 			if !readable {
 				p.bus.RefuseReads()
 			}
-			want := noise(p.drawer.Bounds())
+			want := displaytest.Noise(p.drawer.Bounds())
 			p.draw(t, want)
 			p.bus.Unplug(0x3c)
 			p.bus.Plug(0x3c, p.OLED)
 			p.bus.After(func() {
-				if seen := p.Picture(); displaytest.Lit(seen) && differing(seen, want) != 0 {
+				if seen := p.Picture(); displaytest.Lit(seen) && displaytest.Differing(seen, want) != 0 {
 					t.Errorf("%s: its memory at random is seen", driver)
 				}
 			})
 			draw.Draw(want, image.Rect(10, 10, 20, 20), image.White, image.Point{}, draw.Src)
 			p.draw(t, want)
-			if n := differing(p.Picture(), want); n != 0 {
+			if n := displaytest.Differing(p.Picture(), want); n != 0 {
 				t.Errorf("%s, readable %v: %d pixels are wrong after it was plugged in again", driver, readable, n)
 			}
 		}
@@ -160,7 +160,7 @@ func TestKeepBringsThePictureBack(t *testing.T) {
 		if err := keep(); err != nil || p.On() {
 			t.Errorf("before the first picture: %v, on %v", err, p.On())
 		}
-		want := noise(p.drawer.Bounds())
+		want := displaytest.Noise(p.drawer.Bounds())
 		p.draw(t, want)
 		p.bus.Traffic()
 		if err := keep(); err != nil || p.bus.Traffic().Bits > 40 {
@@ -174,7 +174,7 @@ func TestKeepBringsThePictureBack(t *testing.T) {
 		p.draw(t, want)
 		p.bus.Unplug(0x3c)
 		p.bus.Plug(0x3c, p.OLED)
-		if err := keep(); err != nil || differing(turnedBack(p.Picture(), degrees), want) != 0 {
+		if err := keep(); err != nil || displaytest.Differing(turnedBack(p.Picture(), degrees), want) != 0 {
 			t.Errorf("plugged in again: %v, or the picture is not there", err)
 		}
 	}
@@ -182,7 +182,7 @@ func TestKeepBringsThePictureBack(t *testing.T) {
 
 func TestPictureCutShortIsDrawnOver(t *testing.T) {
 	p := plugIn(t, "ssd1306", Config{Device: "/dev/i2c-1"})
-	first := noise(p.drawer.Bounds())
+	first := displaytest.Noise(p.drawer.Bounds())
 	p.draw(t, first)
 	second := image.NewGray(first.Rect)
 	p.bus.FailAfter(4, syscall.EREMOTEIO)
@@ -192,7 +192,7 @@ func TestPictureCutShortIsDrawnOver(t *testing.T) {
 	}
 	p.bus.FailAfter(0, nil)
 	p.draw(t, first)
-	if n := differing(p.Picture(), first); n != 0 {
+	if n := displaytest.Differing(p.Picture(), first); n != 0 {
 		t.Errorf("%d pixels are left from the picture that was cut short", n)
 	}
 }
@@ -217,9 +217,9 @@ func TestWhatAnotherProgramLeftIsSetRight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := noise(d.Bounds())
-		if err := d.Draw(want.Rect, want, image.Point{}); err != nil || differing(panel.Picture(), want) != 0 {
-			t.Errorf("%s: %d pixels are wrong (%v)", driver, differing(panel.Picture(), want), err)
+		want := displaytest.Noise(d.Bounds())
+		if err := d.Draw(want.Rect, want, image.Point{}); err != nil || displaytest.Differing(panel.Picture(), want) != 0 {
+			t.Errorf("%s: %d pixels are wrong (%v)", driver, displaytest.Differing(panel.Picture(), want), err)
 		}
 		if c := panel.Complaints(); len(c) != 0 {
 			t.Errorf("%s: what was sent is not in the datasheet: %q", driver, c)

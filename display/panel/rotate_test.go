@@ -5,6 +5,8 @@ import (
 	"image/draw"
 	"math/rand/v2"
 	"testing"
+
+	"lwa-agent/display/displaytest"
 )
 
 func TestPartsLandWhereTheyShould(t *testing.T) {
@@ -13,7 +15,7 @@ func TestPartsLandWhereTheyShould(t *testing.T) {
 			p := plugIn(t, driver, Config{Rotate: degrees})
 			want := image.NewGray(p.drawer.Bounds())
 			p.draw(t, want)
-			sheet := noise(image.Rect(-40, -40, 200, 200)) // parts begin anywhere, and hang over the edges
+			sheet := displaytest.Noise(image.Rect(-40, -40, 200, 200)) // parts begin anywhere, and hang over the edges
 			random := rand.New(rand.NewPCG(3, 4))
 			for range 100 {
 				at := image.Pt(random.IntN(128), random.IntN(128))
@@ -22,7 +24,7 @@ func TestPartsLandWhereTheyShould(t *testing.T) {
 				if err := p.drawer.Draw(part, sheet, at); err != nil {
 					t.Fatal(err)
 				}
-				if n := differing(turnedBack(p.Picture(), degrees), want); n != 0 {
+				if n := displaytest.Differing(turnedBack(p.Picture(), degrees), want); n != 0 {
 					t.Fatalf("%s turned by %d: %d pixels are wrong after a part at %v", driver, degrees, n, part)
 				}
 			}

@@ -17,16 +17,6 @@ import (
 	"lwa-agent/display/displaytest"
 )
 
-// film is a periph.Drawer that keeps its picture.
-type film struct{ *image.Gray }
-
-func (f film) String() string { return "film" }
-func (f film) Halt() error    { return nil }
-func (f film) Draw(dst image.Rectangle, src image.Image, at image.Point) error {
-	draw.Draw(f.Gray, dst, src, at, draw.Src)
-	return nil
-}
-
 // panelSizes are those of the contact sheet, from the smallest OLED to a
 // television.
 var panelSizes = []struct {
@@ -89,7 +79,7 @@ func TestContactSheet(t *testing.T) {
 	for row, state := range states {
 		x := gap
 		for _, p := range panelSizes {
-			panel := film{image.NewGray(image.Rect(0, 0, p.width, p.height))}
+			panel := displaytest.NewSheet(p.width, p.height)
 			screen := screenFor(state.status, noon())
 			shows, err := display.NewCanvas(panel, p.traits).Draw(screen)
 			if err != nil {
