@@ -30,20 +30,22 @@ type Driver struct {
 	open func(Config) (display.Display, error)
 }
 
-// How often displays are looked after; see Driver.Poll.
-const (
-	screenPoll = 2 * time.Second
-	panelPoll  = 30 * time.Second
-)
+// ScreenPoll is how soon a terminal follows a change of its size, and how long
+// text stays that was written over a framebuffer. A process hears of the size by
+// a signal only for the terminal that it was started from.
+const ScreenPoll = 2 * time.Second
+
+// panelPoll is how soon a panel shows its picture that was without power.
+const panelPoll = 30 * time.Second
 
 // Drivers are all kinds of displays, by name.
 func Drivers() []Driver {
 	return []Driver{
-		{framebufferDriver, "a screen on HDMI, or a small one behind the kernel's driver", screenPoll, openFramebuffer},
+		{framebufferDriver, "a screen on HDMI, or a small one behind the kernel's driver", ScreenPoll, openFramebuffer},
 		{"png", "a picture file, for a program that has the screen", 0, openPNG},
 		{"sh1106", "an OLED panel of 1.3 inch, 128x64", panelPoll, on(openSH1106)},
 		{"ssd1306", "an OLED panel of 0.96 inch, 128x64, or 0.91 inch, 128x32", panelPoll, on(openSSD1306)},
-		{"terminal", "a console, or what is behind a serial line", screenPoll, openTerminal},
+		{"terminal", "a console, or what is behind a serial line", ScreenPoll, openTerminal},
 		{"waveshare2in13v2", "e-paper, V2 on its back", 0, on(openWaveshare)},
 		{"waveshare2in13v3", "e-paper, V3 on its back", 0, on(openWaveshare)},
 		{"waveshare2in13v4", "e-paper, V4 on its back", 0, on(openWaveshare)},

@@ -39,7 +39,7 @@ type spiTransfer struct {
 	tx, rx     uint64
 	length     uint32
 	clock      uint32 // Hz
-	delay      uint16
+	_          uint16 // delay
 	width      uint8
 	_          uint8 // CS is to be kept afterwards
 	_, _, _, _ uint8

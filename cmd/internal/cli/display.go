@@ -23,10 +23,6 @@ import (
 const (
 	terminalDriver = "terminal"
 
-	// resizePoll is how soon a terminal follows a change of its size. A process
-	// hears of that by a signal only for the terminal it was started from.
-	resizePoll = 2 * time.Second
-
 	// absence is how long an agent may be away, for a restart, before displays
 	// say so.
 	absence = 3 * time.Second
@@ -74,7 +70,7 @@ func drawStatuses(
 	targets := targetsFor(displays)
 	if len(displays) == 0 && display.CellsOf(stdout, getenv).Escapes {
 		targets = []*target{{
-			driver: terminalDriver, device: stdout.Name(), poll: resizePoll,
+			driver: terminalDriver, device: stdout.Name(), poll: panel.ScreenPoll,
 			open: func() (display.Display, error) { return display.NewTerminal(stdout, getenv), nil },
 		}}
 	}
@@ -117,7 +113,7 @@ func (t *target) name() string {
 // the virtual console that can be seen.
 func targetsFor(displays []panel.Config) []*target {
 	if len(displays) == 0 {
-		t := &target{poll: resizePoll, shy: true}
+		t := &target{poll: panel.ScreenPoll, shy: true}
 		t.open = func() (display.Display, error) {
 			d, c, err := panel.OpenDefault()
 			if t.opened != nil {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strings"
 
 	"lwa-agent/display/panel"
 )
@@ -41,16 +40,12 @@ func (a *app) listDisplays(found []panel.Found, missing []string) {
 
 // defaultWords says what is drawn on without a configuration.
 func defaultWords(found []panel.Found) string {
-	var names []string
 	for _, f := range found {
 		for _, c := range f.Configs {
 			if f.Sure && (c.Driver == "framebuffer" || c.Driver == terminalDriver) {
-				names = append(names, fmt.Sprintf("%s (%s)", c.Device, c.Driver))
+				return fmt.Sprintf("%s (%s), once a link is offered", c.Device, c.Driver)
 			}
 		}
 	}
-	if len(names) == 0 {
-		return "nothing, here"
-	}
-	return strings.Join(names[:1], "") + ", once a link is offered"
+	return "nothing, here"
 }
