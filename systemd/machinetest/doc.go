@@ -1,6 +1,7 @@
 // Package machinetest boots whole machines with the package installed, under
 // QEMU: a kernel of their own, a screen, an I2C bus, a clock, a power switch. It
-// is a test behind a build tag, since it needs root, ten tools and three minutes:
+// is a test behind a build tag, since it needs root, the tools of story_test.go and
+// three minutes:
 //
 //	go test -tags machinetest -v ./systemd/machinetest
 //

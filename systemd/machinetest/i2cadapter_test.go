@@ -5,7 +5,6 @@ package machinetest
 import (
 	"encoding/binary"
 	"fmt"
-	"image"
 	"image/png"
 	"net"
 	"os"
@@ -131,8 +130,7 @@ func (m *machine) adapters() []string {
 	return paths
 }
 
-// awaitPanel waits until a phone could read that address from a panel. Its
-// pixels are as large as those of a picture that a phone takes.
+// awaitPanel waits until a phone could read that address from a panel.
 func (m *machine) awaitPanel(name string, panel *displaytest.OLED, address string) {
 	m.t.Helper()
 	m.await(noticed, "the panel to show the link", func() (bool, string) {
@@ -144,24 +142,16 @@ func (m *machine) awaitPanel(name string, panel *displaytest.OLED, address strin
 	})
 }
 
-// photograph makes a picture file of a panel: one of its pixels is 4x4.
+// photograph makes a picture file of what a phone's camera sees of a panel.
 func (m *machine) photograph(name string, panel *displaytest.OLED) string {
 	m.t.Helper()
-	const scale = 4
-	glass := panel.Picture()
-	photo := image.NewGray(image.Rect(0, 0, glass.Bounds().Dx()*scale, glass.Bounds().Dy()*scale))
-	for y := range photo.Bounds().Dy() {
-		for x := range photo.Bounds().Dx() {
-			photo.SetGray(x, y, glass.GrayAt(x/scale, y/scale))
-		}
-	}
 	path := filepath.Join(m.pictures, name+".png")
 	out, err := os.Create(path)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	defer out.Close()
-	if err := png.Encode(out, photo); err != nil {
+	if err := png.Encode(out, displaytest.Photo(panel.Picture())); err != nil {
 		m.t.Fatal(err)
 	}
 	return path

@@ -144,13 +144,6 @@ func (m *machine) powerOff() {
 	}
 }
 
-// reboot goes down and up again, with the power on.
-func (m *machine) reboot() {
-	m.t.Helper()
-	m.try(time.Second, "systemctl", "reboot") // it may be cut off by what it asks for
-	m.awaitBoot()
-}
-
 // try runs a command in the machine and returns what it printed, standard error
 // included.
 func (m *machine) try(within time.Duration, args ...string) (string, error) {

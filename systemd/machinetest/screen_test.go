@@ -37,7 +37,13 @@ func (m *machine) shot(name string) (image.Image, string) {
 	if err := m.monitor.do("screendump", map[string]string{"filename": path, "format": "png"}); err != nil {
 		m.t.Fatal(err)
 	}
-	f, err := os.Open(path)
+	return m.picture(name), path
+}
+
+// picture is one that was taken before.
+func (m *machine) picture(name string) image.Image {
+	m.t.Helper()
+	f, err := os.Open(filepath.Join(m.pictures, name+".png"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -46,7 +52,7 @@ func (m *machine) shot(name string) (image.Image, string) {
 	if err != nil {
 		m.t.Fatalf("QEMU's picture of the screen: %v", err)
 	}
-	return picture, path
+	return picture
 }
 
 // zbar reads the QR code in a picture, with a decoder that shares nothing with
@@ -122,15 +128,7 @@ func (m *machine) learnLetters(font ...string) {
 // text reads a picture of a console that was taken before.
 func (m *machine) text(name string) string {
 	m.t.Helper()
-	f, err := os.Open(filepath.Join(m.pictures, name+".png"))
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	defer f.Close()
-	picture, err := png.Decode(f)
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	picture := m.picture(name)
 	var lines []string
 	for y := range picture.Bounds().Dy() / letterHeight {
 		var line strings.Builder

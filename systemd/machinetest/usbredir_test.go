@@ -90,7 +90,6 @@ func (r *redirect) serve() error {
 		case redirControlPacket:
 			err = r.answer(id, body)
 		case redirCancel: // too late: what it is about was answered at once
-		default:
 		}
 		if err != nil {
 			return err
