@@ -128,12 +128,7 @@ func New(cfg Config) (*Agent, error) {
 		cfg.Log.Warn("link", "warning", w.Message, "hint", w.Hint)
 	}
 	a.started = now
-	if crashes, err := a.countStart(); err != nil {
-		cfg.Log.Warn("a crash would not be counted", "error", err)
-	} else if crashes > 0 {
-		cfg.Log.Warn("the agent was ended before it came to anything", "times", crashes)
-		a.m.afterCrashes(crashes)
-	}
+	a.heedCrashes()
 	if news := a.lookAtDisk(); news.problem != "" {
 		cfg.Log.Warn("state directory cannot be written", "error", news.problem)
 		a.m.heardOfDisk(news)

@@ -16,6 +16,18 @@ const (
 	steadyAfter = 10 * time.Minute
 )
 
+// heedCrashes puts calls off after several starts that came to nothing.
+func (a *Agent) heedCrashes() {
+	crashes, err := a.countStart()
+	if err != nil {
+		a.cfg.Log.Warn("a crash would not be counted", "error", err)
+	}
+	if crashes > 0 {
+		a.cfg.Log.Warn("the agent was ended before it came to anything", "times", crashes)
+		a.m.afterCrashes(crashes)
+	}
+}
+
 // countStart counts a start that has come to nothing yet, and returns how many
 // such there were in a row before it, in this boot. systemd starts an agent
 // that crashes again after five seconds, for ever; what it crashes of may be an

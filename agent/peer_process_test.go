@@ -142,6 +142,7 @@ func guardedProcess(t *testing.T) *process {
 		missing(t, "only root can be other users; run the tests as root")
 	}
 	p := newProcess(t, MethodCode, 1, lwatest.Options{})
+	p.binary = "" // it may not be run by others
 	p.as = &syscall.Credential{Uid: agentID, Gid: agentID, Groups: []uint32{agentID, displayID}}
 	dir := filepath.Dir(p.State)
 	must(t, os.Chmod(dir, 0o755))
