@@ -126,6 +126,9 @@ func TestUnitsNameIsBelievedOfRootOnly(t *testing.T) {
 		}
 	}
 	log := p.stderr.String()
+	for begin := time.Now(); !strings.Contains(log, "cons@a-b") && time.Since(begin) < patience; log = p.stderr.String() {
+		time.Sleep(time.Millisecond) // it comes by a pipe
+	}
 	if strings.Contains(log, "spoofed") || strings.Contains(log, "borrowed") {
 		t.Errorf("the log names a unit that somebody made up:\n%s", log)
 	}
