@@ -158,6 +158,6 @@ func (a *Agent) keepSerial() (err error) {
 func (a *Agent) settings() settings {
 	return settings{
 		client: a.client, method: a.cfg.Method, bootSpread: a.cfg.BootSpread,
-		code: a.cfg.Code, bootID: a.cfg.BootID, board: a.cfg.BoardID,
+		code: a.cfg.Code, bootID: a.cfg.BootID, board: a.cfg.BoardID, serial: a.cfg.Client.SerialNumber,
 	}
 }

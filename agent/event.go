@@ -74,6 +74,14 @@ type (
 	relinkAsked    struct{ question uint64 } // wants a reply
 	relinkCanceled struct{ question uint64 } // wants a reply
 	unlinkAsked    struct{ question uint64 } // wants a reply
+	// importAsked: somebody hands in the refresh token of another program.
+	importAsked struct {
+		question uint64 // wants a reply, once the token is proven and the link saved
+		token    lwa.Secret
+		clientID string // that it was given to; empty: unknown
+		serial   string // that it was given to; empty: unknown
+		replace  bool   // although the device is linked
+	}
 
 	// attended: a person is here, or the device was just switched on.
 	attended struct{}
@@ -109,6 +117,7 @@ func (tokenRefused) isEvent()   {}
 func (relinkAsked) isEvent()    {}
 func (relinkCanceled) isEvent() {}
 func (unlinkAsked) isEvent()    {}
+func (importAsked) isEvent()    {}
 func (attended) isEvent()       {}
 func (networkChanged) isEvent() {}
 func (clockSet) isEvent()       {}
@@ -131,6 +140,7 @@ type (
 	save struct {
 		record        record
 		forget, ahead bool
+		serial        string // takes the place of the serial number, unless it is empty
 	}
 
 	// The calls to Amazon; each is answered by an answered event.

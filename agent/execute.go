@@ -73,6 +73,9 @@ func (a *Agent) save(e save) event {
 	if err == nil && e.ahead {
 		err = a.store.writable()
 	}
+	if err == nil && e.serial != "" {
+		err = a.renumber(e.serial)
+	}
 	switch {
 	case err != nil:
 	case e.forget:
@@ -84,6 +87,22 @@ func (a *Agent) save(e save) event {
 		return saved{problem: err.Error(), hint: a.cureOfStore(err), writes: a.store.writes}
 	}
 	return saved{writes: a.store.writes}
+}
+
+// renumber keeps another serial number than the one that was made: Amazon knows
+// the device by it.
+func (a *Agent) renumber(serial string) error {
+	if serial == a.serial {
+		return nil
+	}
+	if err := a.store.renumber(serial); err != nil {
+		return err
+	}
+	a.serial = serial
+	if a.cfg.Client.SerialNumber == "" {
+		a.client.SerialNumber = serial
+	}
+	return nil
 }
 
 // call makes one call to Amazon in a goroutine of its own.

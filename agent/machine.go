@@ -24,6 +24,7 @@ type settings struct {
 	code       lwa.Secret // the text of code in config.toml
 	bootID     string
 	board      string // BoardID; empty: unknown
+	serial     string // the serial number that config.toml sets; empty: the kept one
 }
 
 // machine decides everything and does nothing: an event and the uptime go in,
@@ -70,8 +71,10 @@ type machine struct {
 	network, clockMoved hope
 	lastAttend          time.Duration // when somebody last said that they are here
 
-	code heldCode
-	sent []time.Duration // when the last codes were sent
+	code     heldCode
+	imported heldImport
+	renumber string          // the serial number that the next save keeps; empty: as it is
+	sent     []time.Duration // when the last codes were sent
 	// taken are the files in the inbox that were answered, so that one that
 	// cannot be removed is answered once.
 	taken   []droppedFile
@@ -103,6 +106,7 @@ const (
 	callMake
 	callPoll
 	callProfile
+	callImport
 )
 
 // newMachine starts from what the disk and the runtime directory hold. trouble
@@ -178,6 +182,8 @@ func (m *machine) step(now time.Duration, ev event) []effect {
 		m.relinkCanceled(ev)
 	case unlinkAsked:
 		m.unlinkAsked(ev)
+	case importAsked:
+		m.importAsked(ev)
 	case attended:
 		m.attend()
 	case networkChanged:
@@ -223,6 +229,8 @@ func (m *machine) planSave() {
 		m.save(m.rec, m.resaved)
 	case m.code.isReady(m.now) && !m.code.recorded && m.inCall.id == 0:
 		m.recordCode()
+	case m.imported.isHeld() && !m.imported.room && m.now >= m.imported.due && m.inCall.id == 0:
+		m.findRoom()
 	case m.now >= m.offerDue:
 		m.planOffer()
 	}
@@ -234,6 +242,8 @@ func (m *machine) planCall() {
 	switch {
 	case m.code.recorded:
 		m.startExchange()
+	case m.imported.room:
+		m.startImport()
 	case m.candidate() && m.due(m.prove):
 		m.start(callProve, func(id uint64) effect { return refresh{id, m.rec.Candidate.Refresh} })
 	case (m.linked() || m.revoked()) && m.due(m.refresh):
@@ -292,6 +302,8 @@ func (m *machine) answered(ev answered) {
 		m.polled(ev)
 	case callProfile:
 		m.profiled(ev)
+	case callImport:
+		m.importProved(ev)
 	}
 }
 
@@ -312,6 +324,7 @@ func (m *machine) deadline() time.Duration {
 	consider(m.unsaved, m.resave)
 	consider(m.offering() && m.offerDue > m.now, m.offerDue)
 	consider(free && m.code.isHeld(), m.code.due)
+	consider(free && m.imported.isHeld(), m.imported.due)
 	consider(free && m.candidate(), m.prove.due)
 	consider(free && (m.linked() || m.revoked()), m.refresh.due)
 	consider(free && m.linked() && m.access.left(m.now) > 0, m.account.due)

@@ -148,7 +148,7 @@ func (m *machine) judge(d lwa.Drop) verdict {
 		return refuse(bad, false, d.Error, refusalAtAmazon(d), "scan the QR code again and allow the device")
 	case m.holds(d):
 		return verdict{}
-	case m.code.isHeld():
+	case m.code.isHeld() || m.imported.isHeld():
 		return refuse(conflict, true, "busy", "another code is being tried", "wait a moment and try again")
 	case m.tooManyCodes():
 		return refuse(tooMany, true, "too_many_codes", "too many codes in ten minutes", "wait a few minutes, then scan the QR code again")
@@ -233,9 +233,14 @@ func (m *machine) recordCode() {
 	})
 }
 
-func (m *machine) startExchange() {
+// spend counts a code or a token that is sent.
+func (m *machine) spend() {
 	m.sent = append(m.sent, m.now)
 	m.sent = m.sent[max(0, len(m.sent)-codesLimit):]
+}
+
+func (m *machine) startExchange() {
+	m.spend()
 	m.start(callExchange, func(id uint64) effect { return exchange{id, m.code.code, m.code.attempt} })
 	m.do(note{"code received, asking Amazon", ""})
 }

@@ -96,6 +96,9 @@ func playStory(t *testing.T, story []byte, cbl bool) {
 				offers:  []droppedCode{{lwa.Drop{Code: lwa.NewSecret(name("code-")), State: "AAAAAAAAAAAAAAAAAAAAAA"}, testFile("foreign")}},
 				refused: refusal{"/spool/x", "nonsense", "remove it"},
 			})
+		case 20:
+			w.asked++
+			w.do(importAsked{w.asked, lwa.NewSecret(name("Atzr|")), "", "", arg%2 == 0})
 		case 17:
 			w.do(answered{call: 1 << 40, token: linkToken("Atza|stale", "Atzr|stale", hour)})
 		default:
@@ -113,6 +116,9 @@ func playStory(t *testing.T, story []byte, cbl bool) {
 	}
 	w.full = false
 	w.pass(10 * time.Second) // every question is answered within its patience
+	if w.m.imported.isHeld() && w.m.inCall.id == 0 {
+		t.Fatal("an imported token waits for a proof that nobody will make")
+	}
 	if n := len(w.m.asks); n != 0 {
 		t.Fatalf("%d questions were never answered", n)
 	}

@@ -84,6 +84,7 @@ func (m *machine) unlinkAsked(ev unlinkAsked) {
 		m.unsaved = false
 		m.dropCall(callRefresh, callProfile, callExchange)
 		m.dropCode("the device was unlinked meanwhile")
+		m.dropImport(conflict, canceled("the device was unlinked meanwhile"))
 		m.endOffer()
 		m.withdraw()
 		m.refresh = idle()
@@ -143,6 +144,7 @@ func (m *machine) configured(ev configured) {
 	otherClient := was.client.ID != m.set.client.ID || was.client.Endpoints != m.set.client.Endpoints
 	if otherClient {
 		m.dropCode("the configuration was changed meanwhile")
+		m.dropImport(conflict, canceled("the configuration was changed meanwhile"))
 		m.dropCall(callProve)
 	}
 	if !m.fits(m.rec.Link) {

@@ -13,18 +13,19 @@ const (
 // has run nothing else is decided.
 func (m *machine) save(next record, then func(problem string)) {
 	m.saving = then
-	m.do(save{record: next})
+	m.do(save{record: next, serial: m.renumber})
 }
 
 // saveAhead is save for what comes before a link: the record of a code, an
 // offer. Where a link could not be kept none is asked for.
 func (m *machine) saveAhead(next record, then func(problem string)) {
 	m.saving = then
-	m.do(save{record: next, ahead: true})
+	m.do(save{record: next, ahead: true, serial: m.renumber})
 }
 
 // saveFor saves for somebody who asked: what cannot be saved is not done.
 func (m *machine) saveFor(question uint64, s save, then func()) {
+	s.serial = m.renumber
 	m.saving = func(problem string) {
 		if problem != "" {
 			m.do(reply{question: question, outcome: notSaved, problem: m.problems[sourceStore]})
@@ -42,6 +43,7 @@ func (m *machine) saved(ev saved) {
 	m.saving = nil
 	m.writes = ev.writes
 	if ev.problem == "" {
+		m.renumber = ""
 		m.clear(sourceStore)
 	} else {
 		m.raiseStore(ev.problem, ev.hint)

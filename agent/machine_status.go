@@ -90,6 +90,8 @@ func (m *machine) reason() string {
 	switch {
 	case m.code.isHeld():
 		return "a code was received; asking Amazon"
+	case m.imported.isHeld():
+		return "a refresh token was handed in; asking Amazon"
 	case m.candidate() && m.prove.waiting:
 		return "signed in, but the link is not proven yet"
 	case m.candidate():
@@ -121,7 +123,7 @@ func (m *machine) state() string {
 		return Linked
 	case m.candidate() && m.prove.person:
 		return Unlinked
-	case m.code.isHeld(), m.candidate():
+	case m.code.isHeld(), m.imported.isHeld(), m.candidate():
 		return Linking
 	default:
 		return Unlinked
@@ -132,7 +134,7 @@ func (m *machine) state() string {
 func (m *machine) status() Status {
 	s := Status{
 		State: m.state(), Reason: m.reason(), Method: m.set.method,
-		CodePending: m.code.isHeld() || m.candidate() && m.state() != Unlinked, SerialNumber: m.set.client.SerialNumber,
+		CodePending: m.code.isHeld() || m.imported.isHeld() || m.candidate() && m.state() != Unlinked, SerialNumber: m.set.client.SerialNumber,
 		LastError: m.lastError(), Clock: m.clock, StoreWrites: m.writes,
 		Warnings: m.warnings(),
 	}
@@ -147,7 +149,7 @@ func (m *machine) status() Status {
 			s.NextRefresh = m.time(m.refresh.due) // past while it is under way: a time that moves is news to everybody
 		}
 	}
-	if m.offering() && m.set.method == MethodCode && !m.code.isHeld() && m.rec.Attempts[0].State != "" {
+	if m.offering() && m.set.method == MethodCode && !m.code.isHeld() && !m.imported.isHeld() && m.rec.Attempts[0].State != "" {
 		m.offerAuthorize(&s)
 	}
 	if m.offersPair() {

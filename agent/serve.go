@@ -43,6 +43,7 @@ func (a *Agent) listen() error {
 	programs.HandleFunc("DELETE /relink", a.change(func(id uint64) event { return relinkCanceled{id} }))
 	programs.HandleFunc("POST /unlink", a.change(func(id uint64) event { return unlinkAsked{id} }))
 	programs.HandleFunc("POST /attend", a.postAttend)
+	programs.HandleFunc("POST /import", a.postImport)
 	a.handleReads(programs)
 
 	displays := http.NewServeMux()
@@ -153,8 +154,7 @@ func (a *Agent) getToken(w http.ResponseWriter, r *http.Request) {
 // also how to link it.
 func (a *Agent) failToken(w http.ResponseWriter, r replied) {
 	if r.outcome != notLinked {
-		w.Header().Set("Retry-After", strconv.FormatInt(int64(math.Ceil(r.wait.Seconds())), 10))
-		fail(w, http.StatusServiceUnavailable, r.problem)
+		failReply(w, r)
 		return
 	}
 	s := a.view.Load().status
@@ -221,8 +221,15 @@ func (a *Agent) changeBy(w http.ResponseWriter, r *http.Request, success int, ev
 	case replied.outcome == done:
 		w.WriteHeader(success)
 	default:
-		fail(w, statusOf(replied.outcome), replied.problem)
+		failReply(w, replied)
 	}
+}
+
+func failReply(w http.ResponseWriter, r replied) {
+	if r.outcome == noToken {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64(math.Ceil(r.wait.Seconds())), 10))
+	}
+	fail(w, statusOf(r.outcome), r.problem)
 }
 
 func statusOf(o outcome) int {

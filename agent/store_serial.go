@@ -38,6 +38,12 @@ func (s *store) serial() (string, error) {
 	return serial, nil
 }
 
+// renumber keeps a serial number that another program gave this device, and the
+// one of before beside it.
+func (s *store) renumber(serial string) error {
+	return s.replace(serialName, []byte(serial+"\n"), true)
+}
+
 func (s *store) readSerial() (text []byte, err error) {
 	err = s.within(func(dir int) error {
 		fd, err := s.disk.open(dir, serialName, unix.O_RDONLY, 0)

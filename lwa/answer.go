@@ -167,9 +167,9 @@ func (o object) life(key string) time.Duration {
 	return defaultLife
 }
 
-// isRefreshToken reports whether s is what a refresh token may be: 1 to maxToken
+// IsRefreshToken reports whether s is what a refresh token may be: 1 to maxToken
 // characters of ASCII, blanks among them (RFC 6749 appendix A.17).
-func isRefreshToken(s string) bool {
+func IsRefreshToken(s string) bool {
 	return visible(strings.ReplaceAll(s, " ", "_"), maxToken)
 }
 

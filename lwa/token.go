@@ -81,7 +81,7 @@ func (c *Client) token(ctx context.Context, what request, form url.Values) (Toke
 	switch {
 	case !visible(t.Access.Reveal(), maxToken):
 		return Token{}, &Error{Kind: Passing, Code: "not_oauth", Message: "the server's answer holds no access token", Hint: byItself, Date: date}
-	case !t.Refresh.IsZero() && !isRefreshToken(t.Refresh.Reveal()):
+	case !t.Refresh.IsZero() && !IsRefreshToken(t.Refresh.Reveal()):
 		return Token{}, &Error{Kind: Passing, Code: "not_oauth", Message: "the server's answer holds a damaged refresh token", Hint: byItself, Date: date}
 	case kind != "" && !strings.EqualFold(kind, "bearer"):
 		return Token{}, &Error{Kind: Configuration, Code: "token_type", Message: "the server gives tokens of another type than bearer", Hint: "set the client to bearer tokens at the server", Date: date}

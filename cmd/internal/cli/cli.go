@@ -115,7 +115,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 not linked.`,
 	root.PersistentFlags().StringVar(&a.configPath, "config", config.DefaultPath, "configuration file")
 	root.AddCommand(
 		a.setupCommand(), a.runCommand(), a.displayCommand(),
-		a.linkCommand(), a.relinkCommand(), a.unlinkCommand(), a.codeCommand(),
+		a.linkCommand(), a.relinkCommand(), a.unlinkCommand(), a.codeCommand(), a.importCommand(),
 		a.statusCommand(), a.tokenCommand(), a.watchCommand(), a.waitCommand(),
 		a.redirectPageCommand(), a.versionCommand(), a.completionCommand(),
 	)

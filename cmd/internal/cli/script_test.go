@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -19,6 +21,7 @@ import (
 
 	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/simulated"
+	"lwa-agent/lwa"
 	"lwa-agent/lwa/lwatest"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -54,6 +57,8 @@ func scriptedMain() {
 //	                    the address that the browser ends at to FILE
 //	refused FILE        reports the token in FILE as refused by an API, as a
 //	                    program does
+//	otherprogram FILE   signs in as three shell scripts do, and writes what Amazon
+//	                    answers to FILE
 //	removeapp           removes the app in the person's account
 //	await TEXT [FILE]   waits until the agent's status, or FILE, holds TEXT
 //	exits N COMMAND     runs COMMAND, which must end with the status N
@@ -80,7 +85,7 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(filepath.Join(env.WorkDir, "inbox"), 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"amazon": amazon, "allow": allow, "removeapp": removeApp, "refused": reportRefused, "await": await, "exits": exits,
+			"amazon": amazon, "allow": allow, "removeapp": removeApp, "otherprogram": otherProgram, "refused": reportRefused, "await": await, "exits": exits,
 		},
 	})
 }
@@ -117,6 +122,28 @@ func allow(ts *testscript.TestScript, neg bool, args []string) {
 	address, err := ts.Value(world{}).(*world).sim.Allow(s.AuthorizeURL)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(address+"\n"), 0o600))
+}
+
+func otherProgram(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: otherprogram FILE")
+	}
+	w := ts.Value(world{}).(*world)
+	client := lwa.Client{ID: lwatest.WebClientID, Scopes: []string{"profile"}, Endpoints: lwa.Endpoints{Authorize: w.url + "/ap/oa"}}
+	attempt := lwa.NewAttempt(lwatest.ReturnURL)
+	address, err := w.sim.Allow(client.AuthorizeURL(attempt))
+	ts.Check(err)
+	back, err := url.Parse(address)
+	ts.Check(err)
+	answer, err := http.PostForm(w.url+"/auth/o2/token", url.Values{
+		"grant_type": {"authorization_code"}, "code": {back.Query().Get("code")}, "redirect_uri": {lwatest.ReturnURL},
+		"client_id": {lwatest.WebClientID}, "client_secret": {lwatest.WebClientSecret}, "code_verifier": {attempt.Verifier.Reveal()},
+	})
+	ts.Check(err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
 }
 
 func removeApp(ts *testscript.TestScript, neg bool, args []string) {

@@ -93,7 +93,12 @@ func (s *Socket) do(ctx context.Context, method, target, body string) (*http.Res
 // Ask asks the agent and returns its answer. One that is no success is a
 // *Refusal, and no answer may be ErrNotRunning.
 func (s *Socket) Ask(ctx context.Context, method, target, body string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	return s.AskFor(ctx, CallTimeout, method, target, body)
+}
+
+// AskFor is Ask with another limit, for what takes Amazon's answer.
+func (s *Socket) AskFor(ctx context.Context, limit time.Duration, method, target, body string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	resp, err := s.do(ctx, method, target, body)
 	if err != nil {
