@@ -1,6 +1,3 @@
-// Package systemd holds the units, the package and their tests: everything
-// that is not Go but is started, sandboxed and installed. The boot test is in
-// boottest.
 package systemd
 
 import (
@@ -14,8 +11,9 @@ import (
 )
 
 const (
-	core    = "lwa-agent.service"
-	display = "lwa-agent-display.service"
+	core      = "lwa-agent.service"
+	display   = "lwa-agent-display.service"
+	provision = "lwa-agent-provision.service"
 )
 
 // tool skips a test, and says so, where a program is missing; but not in CI,
@@ -50,7 +48,7 @@ func verifiable(t *testing.T, unit string, dropIns ...string) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for _, name := range []string{core, display} {
+	for _, name := range []string{core, display, provision} {
 		text := strings.ReplaceAll(read(t, name), "ExecStart=/usr/bin/lwa-agent ", "ExecStart="+self+" ")
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -71,9 +69,11 @@ func verifiable(t *testing.T, unit string, dropIns ...string) string {
 func TestVerifyHasNothingToSay(t *testing.T) {
 	tool(t, "systemd-analyze", "systemd")
 	for name, unit := range map[string]string{
-		"core":                    verifiable(t, core),
-		"display":                 verifiable(t, display),
-		"display, with a console": verifiable(t, display, "console.conf"),
+		"core":                       verifiable(t, core),
+		"display":                    verifiable(t, display),
+		"display, with a console":    verifiable(t, display, "console.conf"),
+		"provision":                  verifiable(t, provision),
+		"core, with state elsewhere": verifiable(t, core, "state.conf"),
 	} {
 		// It ends with 0 for unknown keys and wrong values: its words are what counts.
 		out, err := exec.CommandContext(t.Context(), "systemd-analyze", "--man=no", "verify", unit).CombinedOutput()
@@ -103,6 +103,7 @@ func TestSandboxScores(t *testing.T) {
 	}{
 		{core, "16"},
 		{display, "4"},
+		{provision, "14"},
 	} {
 		score := func(limit, unit string) (string, error) {
 			out, err := exec.CommandContext(t.Context(), "systemd-analyze", "--no-pager", "security", "--offline=yes", "--threshold="+limit, unit).CombinedOutput()
@@ -123,7 +124,7 @@ func TestSandboxScores(t *testing.T) {
 // TestEachLineHasAReason: a sandbox line that nobody can explain is one that
 // nobody dares to change.
 func TestEachLineHasAReason(t *testing.T) {
-	for _, name := range []string{core, display, "console.conf", "tmpfiles.conf", "sysusers.conf"} {
+	for _, name := range []string{core, display, provision, "console.conf", "state.conf", "tmpfiles.conf", "sysusers.conf"} {
 		explained, directives := false, 0
 		for number, line := range strings.Split(read(t, name), "\n") {
 			switch {
@@ -279,5 +280,52 @@ func TestMaintainerScriptsAreShell(t *testing.T) {
 		if !strings.Contains(read(t, script), "set -e") {
 			t.Errorf("%s goes on after a failure", script)
 		}
+	}
+}
+
+// TestImageGetsWhatThePackageHas: the list of the package and that of "lwa-agent
+// install" are two, and nobody would notice for a year that one lacks a file. The
+// boot test compares the two results byte by byte.
+func TestImageGetsWhatThePackageHas(t *testing.T) {
+	// Made by the program, or by package.sh of what no binary holds.
+	others := map[string]bool{
+		"usr/bin/lwa-agent": true, "usr/share/bash-completion/completions/lwa-agent": true, "usr/share/zsh/vendor-completions/_lwa-agent": true,
+		"usr/share/fish/vendor_completions.d/lwa-agent.fish": true, "usr/share/doc/lwa-agent/config.example.toml": true,
+		"usr/share/doc/lwa-agent/README.md": true, "usr/share/doc/lwa-agent/copyright": true, "usr/share/doc/lwa-agent/changelog.gz": true,
+		"usr/share/lintian/overrides/lwa-agent": true,
+	}
+	image := map[string]string{}
+	for _, f := range Files() {
+		image[f.Path] = string(f.Text)
+	}
+	src := ""
+	for line := range strings.Lines(read(t, "nfpm.yaml")) {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "- src: "); ok {
+			src = name
+		}
+		dst, ok := strings.CutPrefix(line, "dst: /")
+		if !ok {
+			continue
+		}
+		if strings.HasPrefix(dst, "lib/") {
+			dst = "usr/" + dst
+		}
+		text, has := image[dst]
+		delete(image, dst)
+		switch {
+		case others[dst]:
+			delete(others, dst)
+		case !has:
+			t.Errorf("the package has %s, an image would not", dst)
+		case text == "" || text != read(t, filepath.Join("..", src)):
+			t.Errorf("%s is another in an image than in the package", dst)
+		}
+	}
+	for name := range image {
+		t.Errorf("an image gets %s, the package does not have it", name)
+	}
+	for name := range others {
+		t.Errorf("%s is not in the package any more", name)
 	}
 }

@@ -4,6 +4,7 @@
 package config
 
 import (
+	_ "embed" // for the example
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,11 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 )
+
+// Example is a configuration file with every setting, its default and a sentence.
+//
+//go:embed config.example.toml
+var Example []byte
 
 // DefaultPath is where the configuration is, unless --config says otherwise.
 const DefaultPath = "/etc/lwa-agent/config.toml"
@@ -117,6 +123,32 @@ func Parse(name string, text []byte, env Env) (Config, error) {
 		return Config{SecretFile: c.SecretFile}, err
 	}
 	return c, nil
+}
+
+// Check reports what is wrong with the text of a configuration file for a client
+// with this secret, zero for a public client, wherever the secret comes from. name
+// is what problems call the file. The warnings are of a text that is good.
+func Check(name string, text []byte, secret lwa.Secret) (c Config, err error) {
+	text = trimBOM(text)
+	r, problem := newReader(name, text)
+	if problem != nil {
+		return Config{}, problem
+	}
+	r.unknown()
+	r.given = &secret
+	c = r.config(func(string) string { return "" })
+	return c, r.err()
+}
+
+// Secret returns the client secret that text holds, which must be one word; name
+// is what a problem calls the text.
+func Secret(name string, text []byte) (lwa.Secret, error) {
+	r := reader{file: name, bad: map[string]bool{}}
+	secret := r.secret(name, text)
+	if err := r.err(); err != nil {
+		return lwa.Secret{}, err
+	}
+	return secret, nil
 }
 
 // LoadDisplays reads only the displays of the configuration file path, for the

@@ -296,11 +296,7 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 // exampleText is the file that the package installs for people to copy.
 func exampleText(t testing.TB) string {
 	t.Helper()
-	text, err := os.ReadFile("config.example.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return string(Example)
 }
 
 func write(t *testing.T, name string, mode os.FileMode, text string) string {

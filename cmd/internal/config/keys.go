@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 
+	"lwa-agent/lwa"
+
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
@@ -33,6 +35,7 @@ type reader struct {
 	problems []*Problem
 	warnings []string
 	bad      map[string]bool // paths of values that were reported already
+	given    *lwa.Secret     // the client secret, where the file does not say
 }
 
 func newReader(file string, text []byte) (*reader, *Problem) {

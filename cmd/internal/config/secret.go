@@ -16,6 +16,9 @@ import (
 func (r *reader) clientSecret(env Env) (secret lwa.Secret, path string) {
 	const key = "client_secret_file"
 	file := r.text(key)
+	if r.given != nil {
+		return *r.given, ""
+	}
 	if dir := env("CREDENTIALS_DIRECTORY"); dir != "" {
 		credential := filepath.Join(dir, "client_secret")
 		if text, err := readRegular(credential); err == nil {
