@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lwa-agent/cmd/internal/config"
+	"lwa-agent/lwa"
+
+	"github.com/spf13/cobra"
+)
+
+// Names on the boot partition. What was taken over must not match the unit's
+// ConditionPathExistsGlob=, or it would start at each boot.
+const (
+	provisionedConfig = "lwa-agent.toml"
+	provisionedSecret = "lwa-agent.client_secret"
+	takenConfig       = "lwa-agent-taken.toml"
+	provisionResult   = "lwa-agent-RESULT.txt"
+)
+
+func (a *app) provisionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "provision [DIR]",
+		Short: "Takes the configuration over from the boot partition",
+		Long: `Takes lwa-agent.toml, and the client secret in lwa-agent.client_secret, over from
+the boot partition: DIR, or else /boot/firmware or /boot. At each boot
+lwa-agent-provision.service does so before the agent starts.
+
+The configuration becomes /etc/lwa-agent/config.toml, and the one before is kept
+as config.toml.old; on the partition it is called lwa-agent-taken.toml from then
+on. The secret goes to /etc/credstore and is removed from the partition. What
+became of it is said in lwa-agent-RESULT.txt beside them. A file with a mistake
+in it changes nothing.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("unexpected argument %q", args[1])
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			dirs := []string{"/boot/firmware", "/boot"}
+			if len(args) == 1 {
+				dirs = args
+			}
+			for _, dir := range dirs {
+				p := provision{app: a, boot: dir, config: a.configPath, credential: credential}
+				if found, err := p.run(); found || err != nil {
+					return err
+				}
+			}
+			a.say("there is nothing to take over in %s", strings.Join(dirs, " or "))
+			return nil
+		},
+	}
+}
+
+// provision is one look at a boot partition.
+type provision struct {
+	*app
+	boot               string // the directory
+	config, credential string // what is written
+
+	text   *bootFile // the configuration there; nil: none
+	secret *bootFile
+	done   []string // sentences for the report
+}
+
+// run takes over what is there. An error is in the report as well.
+func (p *provision) run() (found bool, err error) {
+	p.text, err = findBootFile(p.boot, provisionedConfig)
+	if err == nil {
+		p.secret, err = findBootFile(p.boot, provisionedSecret)
+	}
+	switch {
+	case err != nil:
+	case p.text == nil && p.secret == nil:
+		return false, nil
+	case p.isKnown():
+		return true, nil
+	default:
+		err = p.takeOver()
+	}
+	return true, errors.Join(err, p.report(err))
+}
+
+func (p *provision) takeOver() error {
+	text, secret, err := p.checked()
+	if err != nil {
+		return err
+	}
+	if err := p.write(text, secret); err != nil {
+		return err
+	}
+	return p.clear()
+}
+
+// checked returns the configuration and the secret that are to be there
+// afterwards, zero where they stay as they are. It changes nothing.
+func (p *provision) checked() (text []byte, secret lwa.Secret, err error) {
+	before, err := os.ReadFile(p.config)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, lwa.Secret{}, err
+	}
+	name := p.config
+	switch {
+	case p.text != nil:
+		text, name = p.text.text, p.text.name
+	case len(before) == 0:
+		return nil, lwa.Secret{}, fmt.Errorf("there is a client secret, and no %s beside it; put one there, with client_id at least", provisionedConfig)
+	}
+	if p.secret != nil {
+		if secret, err = config.Secret(p.secret.name, p.secret.text); err == nil && secret.IsZero() {
+			err = fmt.Errorf("%s is empty; write the client secret into it, or remove it", p.secret.name)
+		}
+		if err != nil {
+			return nil, lwa.Secret{}, err
+		}
+	}
+	inUse := secret
+	if kept, err := os.ReadFile(p.credential); err == nil && secret.IsZero() && !p.isOtherClient(before) {
+		if inUse, err = config.Secret(p.credential, kept); err != nil {
+			return nil, lwa.Secret{}, err
+		}
+	}
+	checked := text
+	if text == nil {
+		checked = before
+	}
+	c, err := config.Check(name, checked, inUse)
+	if err != nil {
+		return nil, lwa.Secret{}, err
+	}
+	for _, warning := range c.Warnings {
+		p.done = append(p.done, "To know: "+warning)
+	}
+	return text, secret, nil
+}
+
+// isOtherClient reports whether the new configuration is of another client id:
+// a secret that is there then belongs to the one before.
+func (p *provision) isOtherClient(before []byte) bool {
+	if p.text == nil || len(before) == 0 {
+		return false
+	}
+	was, err := config.Texts(p.config, before)
+	now, broken := config.Texts(p.text.name, p.text.text)
+	return err == nil && broken == nil && was["client_id"] != now["client_id"]
+}
+
+// write puts both into their places: complete, on the disk, and the secret
+// first, for a configuration without its secret would link in another way.
+func (p *provision) write(text []byte, secret lwa.Secret) error {
+	before, err := os.ReadFile(p.config)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if !secret.IsZero() {
+		f, err := create(p.credential, 0o600, 0o700, []byte(secret.Reveal()+"\n"))
+		if err == nil {
+			defer f.discard()
+			err = f.place()
+		}
+		if err != nil {
+			return fmt.Errorf("%s cannot be written: %w; nothing was changed", p.credential, err)
+		}
+		p.done = append(p.done, "The client secret was taken over.")
+	}
+	if text == nil || bytes.Equal(text, before) {
+		return nil
+	}
+	if before != nil {
+		old, err := create(oldName(p.config), 0o644, 0o755, before)
+		if err == nil {
+			defer old.discard()
+			err = old.place()
+		}
+		if err != nil {
+			return fmt.Errorf("%s cannot be written: %w; the configuration was not changed", oldName(p.config), err)
+		}
+	}
+	if secret.IsZero() && p.isOtherClient(before) {
+		if err := os.Rename(p.credential, oldName(p.credential)); err == nil {
+			p.done = append(p.done, "The client secret of the client id before is kept in "+oldName(p.credential)+".")
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	// 0644: "lwa-agent display" is another user, and there is no secret in it.
+	f, err := create(p.config, 0o644, 0o755, text)
+	if err == nil {
+		defer f.discard()
+		err = f.place()
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w; the configuration was not changed", p.config, err)
+	}
+	p.done = append(p.done, "The configuration was taken over from "+p.text.name+".")
+	return nil
+}
+
+// known is where it is noted what was taken from a partition that cannot be
+// written: it would undo at each boot what somebody has changed since.
+func (p *provision) known() string { return filepath.Join(filepath.Dir(p.config), "provisioned") }
+
+func (p *provision) isKnown() bool {
+	noted, err := os.ReadFile(p.known())
+	return err == nil && strings.TrimSpace(string(noted)) == p.hash()
+}
+
+// hash is of both files.
+func (p *provision) hash() string {
+	all := ""
+	for _, f := range []*bootFile{p.text, p.secret} {
+		if f != nil {
+			all += lwa.NewSecret(string(f.text)).Hash()
+		}
+		all += " "
+	}
+	return lwa.NewSecret(all).Hash()
+}
