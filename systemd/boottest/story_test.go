@@ -390,8 +390,10 @@ func (d *device) removal() string {
 	if kept := d.must("ls", "-A", "/var/lib/lwa-agent"); kept == "" {
 		d.t.Error("the link is gone after a removal; only a purge is to forget it")
 	}
+	d.must("dpkg", "-i", "/var/tmp/again.deb")
+	d.awaitStatus(20*time.Second, "the link to be found again by another installation", linked)
 	d.must("dpkg", "--purge", "lwa-agent")
-	for _, path := range []string{"/var/lib/lwa-agent", "/var/spool/lwa-agent", "/etc/lwa-agent", "/run/lwa-agent", storedSecret, storedSecret + ".old", "/etc/systemd/system/multi-user.target.wants/lwa-agent.service"} {
+	for _, path := range []string{"/var/lib/lwa-agent", "/var/spool/lwa-agent", "/etc/lwa-agent", "/run/lwa-agent", storedSecret, storedSecret + ".old", "/etc/systemd/system/multi-user.target.wants/lwa-agent.service", "/etc/systemd/system/multi-user.target.wants/lwa-agent-provision.service"} {
 		if _, err := d.run("test", "-e", path); err == nil {
 			d.t.Errorf("%s is still there after a purge", path)
 		}

@@ -214,12 +214,11 @@ func (p *provision) isKnown() bool {
 
 // hash is of both files.
 func (p *provision) hash() string {
-	all := ""
-	for _, f := range []*bootFile{p.text, p.secret} {
+	var hashes [2]string
+	for n, f := range []*bootFile{p.text, p.secret} {
 		if f != nil {
-			all += lwa.NewSecret(string(f.text)).Hash()
+			hashes[n] = lwa.NewSecret(string(f.text)).Hash()
 		}
-		all += " "
 	}
-	return lwa.NewSecret(all).Hash()
+	return lwa.NewSecret(strings.Join(hashes[:], " ")).Hash()
 }

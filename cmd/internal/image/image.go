@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"lwa-agent/systemd"
 )
@@ -38,7 +39,7 @@ func Open(dir string) (*Image, error) {
 }
 
 // Close lets go of the root directory.
-func (i *Image) Close() error { return i.root.Close() }
+func (i *Image) Close() { _ = i.root.Close() }
 
 // path is what people call a file of the image.
 func (i *Image) path(name string) string { return filepath.Join(i.dir, name) }
@@ -54,6 +55,12 @@ func (i *Image) Install(program io.Reader, files []systemd.File, enable bool) er
 		if err := i.put(f.Path, 0o644, strings.NewReader(string(f.Text))); err != nil {
 			return err
 		}
+	}
+	// sysusers.d is read when /usr is newer than /etc (systemd-update-done.service(8)).
+	// An image that has booted already would start without our users.
+	now := time.Now()
+	if err := i.root.Chtimes("usr", now, now); err != nil {
+		return i.failed("usr", err)
 	}
 	if !enable {
 		return nil
