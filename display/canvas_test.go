@@ -148,7 +148,7 @@ func TestPictureStaysUntilTheScreenChanges(t *testing.T) {
 func TestPNGIsReplacedAtOnceAndForEverybodyToRead(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "link.png")
-	d, err := display.OpenPNG(path, 0, 0, display.Traits{})
+	d, err := display.OpenPNG(path, 0, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestPNGIsReplacedAtOnceAndForEverybodyToRead(t *testing.T) {
 }
 
 func TestPNGWithoutDirectorySaysSo(t *testing.T) {
-	_, err := display.OpenPNG(filepath.Join(t.TempDir(), "missing", "link.png"), 0, 0, display.Traits{})
+	_, err := display.OpenPNG(filepath.Join(t.TempDir(), "missing", "link.png"), 0, 0, 0)
 	if err == nil || !strings.Contains(err.Error(), "the directory for ") {
 		t.Errorf("got %v, want an error that names the directory", err)
 	}
@@ -231,7 +231,7 @@ func TestPictureFileIsMovedIntoPlace(t *testing.T) {
 	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_MOVED_TO); err != nil {
 		t.Fatal(err)
 	}
-	d, err := display.OpenPNG(filepath.Join(dir, "link.png"), 0, 0, display.Traits{})
+	d, err := display.OpenPNG(filepath.Join(dir, "link.png"), 0, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,19 +12,19 @@ import (
 	"path/filepath"
 )
 
-// PNGWidth and PNGHeight are those of the picture that OpenPNG writes unless others are asked for:
-// those of the common 3.5 inch panels, and large enough for the codes of this
-// program.
+// Size of the picture that OpenPNG writes unless others are asked for: those of
+// the common 3.5 inch panels, and large enough for the codes of this program.
 const (
-	PNGWidth  = 480
-	PNGHeight = 320
+	pngWidth  = 480
+	pngHeight = 320
 )
 
 // OpenPNG shows screens in the file path, readable by everybody: for a web page, a
 // picture frame, a panel with a driver of its own. Each picture replaces the one
 // before at once, so that nobody reads half of one. Its directory must exist. A
-// width or height of 0 is that of 480x320 pixels.
-func OpenPNG(path string, width, height int, traits Traits) (*Canvas, error) {
+// width or height of 0 is that of 480x320 pixels; widthMM is the width where it
+// is seen, in mm, 0 where that is not known.
+func OpenPNG(path string, width, height int, widthMM float64) (*Canvas, error) {
 	dir := filepath.Dir(path)
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -33,7 +33,8 @@ func OpenPNG(path string, width, height int, traits Traits) (*Canvas, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is no directory, so %s cannot be written", dir, path)
 	}
-	size := image.Rect(0, 0, cmp.Or(width, PNGWidth), cmp.Or(height, PNGHeight))
+	size := image.Rect(0, 0, cmp.Or(width, pngWidth), cmp.Or(height, pngHeight))
+	traits := Traits{Pitch: widthMM / float64(size.Dx())}
 	return NewCanvas(pngFile{path: path, picture: image.NewGray(size)}, traits), nil
 }
 

@@ -8,9 +8,8 @@ const (
 	epaperBreadth = 122
 	epaperRow     = 16
 
-	// epaperPitch is the distance of two pixels in millimetres (Waveshare's
-	// specification: 48.55 mm for 250 of them).
-	epaperPitch = 48.55 / epaperLength
+	// epaperWidthMM is of the 250 pixels (Waveshare's specification).
+	epaperWidthMM = 48.55
 )
 
 // Commands that all the controllers share (datasheets of SSD1675B and SSD1680,

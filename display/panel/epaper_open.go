@@ -25,10 +25,7 @@ func openWaveshare(c Config) (periph.Drawer, display.Traits, error) {
 }
 
 func openWaveshareOn(c Config, h header) (periph.Drawer, display.Traits, error) {
-	traits := display.Traits{Technology: display.EPaper, Pitch: epaperPitch}
-	if c.WidthMM > 0 {
-		traits.Pitch = c.WidthMM / epaperLength
-	}
+	traits := display.Traits{Technology: display.EPaper, Pitch: cmp.Or(c.WidthMM, epaperWidthMM) / epaperLength}
 	m, ok := waveshare2in13(c.Driver)
 	if !ok {
 		return nil, traits, fmt.Errorf("there is no panel %s; write waveshare2in13v2, v3 or v4, as printed on its back", c.Driver)

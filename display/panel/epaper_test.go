@@ -112,7 +112,7 @@ func TestEPaperShowsCodesThatPhonesReadAtEachTurn(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					b := newEPaperBench(t, driver, rotate)
 					want := displaytest.NewSheet(b.turned.Bounds().Dx(), b.turned.Bounds().Dy())
-					traits := display.Traits{Technology: display.EPaper, Pitch: epaperPitch}
+					traits := epaperTraits()
 					for _, canvas := range []*display.Canvas{display.NewCanvas(want, traits), display.NewCanvas(b.turned, traits)} {
 						if _, err := canvas.Draw(linkScreen()); err != nil {
 							t.Fatal(err)

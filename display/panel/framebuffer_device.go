@@ -46,7 +46,7 @@ func (f fbFile) Mode() (variable, fixed []byte, err error) {
 	}
 	if err := request(f.file, fbGetVariable, unsafe.Pointer(&variable[0])); err != nil {
 		if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
-			return nil, nil, fmt.Errorf("it is no framebuffer: %w", err)
+			return nil, nil, fmt.Errorf("it is no framebuffer; one is called /dev/fb0: %w", err)
 		}
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package panel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,13 +35,8 @@ func openSH1106(c Config) (periph.Drawer, display.Traits, error) {
 }
 
 func openOLED(c Config, chip oledChip, width float64) (periph.Drawer, display.Traits, error) {
-	if c.WidthMM > 0 {
-		width = c.WidthMM
-	}
-	traits := display.Traits{Technology: display.OLED, Pitch: width / 128}
-	if c.Device == "" {
-		c.Device = "/dev/i2c-1" // the one on the header of a Raspberry Pi
-	}
+	traits := display.Traits{Technology: display.OLED, Pitch: cmp.Or(c.WidthMM, width) / 128}
+	c.Device = cmp.Or(c.Device, "/dev/i2c-1") // the one on the header of a Raspberry Pi
 	known := []string{"device", "width", "height", "rotate", "width_mm"}
 	if strings.HasPrefix(c.Device, "/dev/spidev") {
 		if err := refuse(c, append(known, "dc_pin", "reset_pin")...); err != nil {
@@ -65,13 +61,10 @@ func openOLED(c Config, chip oledChip, width float64) (periph.Drawer, display.Tr
 
 // oledHeight checks what does not depend on the bus.
 func oledHeight(c Config, chip oledChip) (int, error) {
-	height := c.Height
-	if height == 0 {
-		height = 64
-	}
+	height := cmp.Or(c.Height, 64)
 	if c.Width != 0 && c.Width != 128 || height != 64 && height != 32 {
 		return 0, fmt.Errorf("an %s has 128x64 or 128x32 pixels, not %dx%d; write width and height as before it is turned, or leave them out",
-			chip.name, c.Width, c.Height)
+			chip.name, cmp.Or(c.Width, 128), height)
 	}
 	return height, nil
 }

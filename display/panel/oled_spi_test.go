@@ -105,7 +105,7 @@ func TestPinsOfAnOLEDOnSPI(t *testing.T) {
 		{"GPIO17", "GPIO2", Config{DCPin: "GPIO17", ResetPin: "gpiochip0:2"}, ""},
 		{"GPIO24", "", Config{DCPin: "GPIO99"}, "dc_pin: no pin is called GPIO99"},
 		{"GPIO24", "", Config{ResetPin: "GPIO8"}, "reset_pin: GPIO8 (gpiochip1:3) is in use by \"spi0 CS0\""},
-		{"GPIO24", "", Config{ResetPin: "none", Height: 48}, "an ssd1306 has 128x64 or 128x32 pixels, not 0x48"},
+		{"GPIO24", "", Config{ResetPin: "none", Height: 48}, "an ssd1306 has 128x64 or 128x32 pixels, not 128x48"},
 	} {
 		test.config.Device = "/dev/spidev0.0"
 		_, port, board, open := wired(t, test.dc, test.reset)

@@ -5,7 +5,6 @@
 package panel
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,8 +37,8 @@ const ScreenPoll = 2 * time.Second
 // panelPoll is how soon a panel shows its picture that was without power.
 const panelPoll = 30 * time.Second
 
-// Drivers are all kinds of displays, by name.
-func Drivers() []Driver {
+// drivers are all kinds of displays, by name.
+func drivers() []Driver {
 	return []Driver{
 		{framebufferDriver, "a screen on HDMI, or a small one behind the kernel's driver", ScreenPoll, openFramebuffer},
 		{"png", "a picture file, for a program that has the screen", 0, openPNG},
@@ -54,7 +53,7 @@ func Drivers() []Driver {
 
 // Find returns the driver of that name. Its error names those there are.
 func Find(name string) (Driver, error) {
-	all := Drivers()
+	all := drivers()
 	if i := slices.IndexFunc(all, func(d Driver) bool { return d.Name == name }); i >= 0 {
 		return all[i], nil
 	}
@@ -106,11 +105,7 @@ func openPNG(c Config) (display.Display, error) {
 	if err := refuse(c, "device", "width", "height", "width_mm"); err != nil {
 		return nil, err
 	}
-	traits := display.Traits{}
-	if c.WidthMM > 0 {
-		traits.Pitch = c.WidthMM / float64(cmp.Or(c.Width, display.PNGWidth))
-	}
-	d, err := display.OpenPNG(c.Device, c.Width, c.Height, traits)
+	d, err := display.OpenPNG(c.Device, c.Width, c.Height, c.WidthMM)
 	if err != nil {
 		return nil, err
 	}

@@ -14,9 +14,11 @@ func TestUnknownDriverNamesThoseThereAre(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), `the driver "hdmi" is not in this version; there are `) {
 		t.Fatalf("got %v, want the names of the drivers", err)
 	}
-	for _, d := range panel.Drivers() {
-		if !strings.Contains(err.Error(), d.Name) {
-			t.Errorf("%q does not name %s", err, d.Name)
+	for _, name := range []string{
+		"framebuffer", "png", "sh1106", "ssd1306", "terminal", "waveshare2in13v2", "waveshare2in13v3", "waveshare2in13v4",
+	} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%q does not name %s", err, name)
 		}
 	}
 }

@@ -145,5 +145,5 @@ func encoded(t *testing.T, picture image.Image) []byte {
 }
 
 func epaperTraits() display.Traits {
-	return display.Traits{Technology: display.EPaper, Pitch: epaperPitch}
+	return display.Traits{Technology: display.EPaper, Pitch: epaperWidthMM / epaperLength}
 }

@@ -35,12 +35,7 @@ type header struct {
 	chips    gpioChips
 }
 
-func kernelHeader() header {
-	return header{
-		openPort: func(path string, clock physic.Frequency) (spiConn, error) { return openSPI(path, clock) },
-		chips:    kernelGPIO(),
-	}
-}
+func kernelHeader() header { return header{openSPI, kernelGPIO()} }
 
 // pin is a line to be taken, and the setting that names it.
 type pin struct {

@@ -48,7 +48,7 @@ func boundPort(t *testing.T, reuse int) int {
 func scanned(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.ArtifactDir(), "display.png")
-	d, err := display.OpenPNG(path, 0, 0, display.Traits{})
+	d, err := display.OpenPNG(path, 0, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

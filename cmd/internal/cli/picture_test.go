@@ -21,7 +21,7 @@ var updatePicture = flag.Bool("update", false, "make the README's picture anew")
 func TestPictureInTheREADMEIsWhatAScreenShows(t *testing.T) {
 	const golden = "testdata/link-screen.png"
 	drawn := filepath.Join(t.TempDir(), "link.png")
-	d, err := display.OpenPNG(drawn, 0, 0, display.Traits{})
+	d, err := display.OpenPNG(drawn, 0, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
