@@ -124,7 +124,7 @@ func (p *process) begin() {
 }
 
 func (p *process) kill() {
-	if p.cmd != nil {
+	if p.cmd != nil && p.cmd.Process != nil {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait() // says that it was killed
 		p.cmd = nil

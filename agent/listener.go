@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -100,12 +101,14 @@ func (l *unixListener) admit(c *net.UnixConn, p peer) *unixConn {
 	counter, _ := l.users.LoadOrStore(p.uid, new(atomic.Int32))
 	open, _ := counter.(*atomic.Int32)
 	n := open.Add(1)
-	privileged := p.uid == 0 || p.isOwn()
-	if privileged || n <= 2*maxOfUser {
+	if p.isPrivileged() || n <= 2*maxOfUser {
 		select {
 		case l.free <- struct{}{}:
 			leave := sync.OnceFunc(func() { open.Add(-1); <-l.free })
-			return &unixConn{Conn: c, peer: p, id: l.accepted.Add(1), surplus: !privileged && n > maxOfUser, leave: leave}
+			return &unixConn{
+				Conn: c, peer: p, id: l.accepted.Add(1), leave: leave,
+				denied: l.denies(p), surplus: !p.isPrivileged() && n > maxOfUser,
+			}
 		default:
 		}
 	}
@@ -127,17 +130,20 @@ func (l *unixListener) group() (gid uint32, ok bool) {
 	return st.Gid, true
 }
 
-// allows reports whether c may use the socket, whatever the mode of its file
-// has come to be and whoever handed the connection on.
-func (l *unixListener) allows(c *unixConn) (ok bool, why Problem) {
+// denies says why p may not use the socket, and nothing where it may: whatever
+// the mode of its file has come to be, and whoever handed the connection on.
+func (l *unixListener) denies(p peer) Problem {
+	if p.isPrivileged() {
+		return Problem{}
+	}
 	gid, found := l.group()
 	if !found {
 		gid = uint32(os.Getegid())
 	}
-	if c.peer.may(gid) {
-		return true, Problem{}
+	if slices.Contains(p.gids, gid) {
+		return Problem{}
 	}
-	return false, c.peer.denial(filepath.Base(l.path), gid)
+	return p.denial(filepath.Base(l.path), gid)
 }
 
 // unixConn is an accepted connection with its number, its place and whose it is.
@@ -145,7 +151,8 @@ type unixConn struct {
 	net.Conn
 	peer    peer
 	id      uint64
-	surplus bool // its user has too many: it is told so, and nothing else
+	denied  Problem // why it may not use the socket; zero: it may
+	surplus bool    // its user has too many: it is told so, and nothing else
 	leave   func()
 }
 

@@ -88,13 +88,9 @@ func readerOfCredential(address string) (unit, credential string) {
 	return parts[2], parts[3]
 }
 
-// may reports whether p may use a socket of the group gid: root, the agent's
-// own user, and the members of the group.
-func (p peer) may(gid uint32) bool {
-	return p.uid == 0 || p.isOwn() || slices.Contains(p.gids, gid)
-}
-
-func (p peer) isOwn() bool { return p.uid == uint32(os.Geteuid()) }
+// isPrivileged reports whether p is root or the agent's own user, who could do to
+// the agent whatever they like.
+func (p peer) isPrivileged() bool { return p.uid == 0 || p.uid == uint32(os.Geteuid()) }
 
 // String names who it is for the log.
 func (r reader) String() string {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -157,13 +158,16 @@ func guardedProcess(t *testing.T) *process {
 	return p
 }
 
-// executableForAll copies this test to where any user may run it.
+// executableForAll copies this test to where any user may run it. Another program
+// writes it: of a file that we had open ourselves, a process that is started at
+// the same moment holds a copy of the descriptor, and it would be "busy".
 func (p *process) executableForAll(self string) string {
 	p.t.Helper()
-	text, err := os.ReadFile(self)
-	must(p.t, err)
 	path := filepath.Join(filepath.Dir(p.State), "test-of-all")
-	must(p.t, os.WriteFile(path, text, 0o755))
+	out, err := exec.CommandContext(p.t.Context(), "install", "-m", "755", self, path).CombinedOutput()
+	if err != nil {
+		p.t.Fatalf("install: %v\n%s", err, out)
+	}
 	return path
 }
 

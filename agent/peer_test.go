@@ -220,18 +220,18 @@ func TestGroupOfTheSocketsFileDecides(t *testing.T) {
 	if !ok || gid != uint32(os.Getegid()) {
 		t.Errorf("group %d (%v), want that of the file, %d", gid, ok, os.Getegid())
 	}
-	other := &unixConn{peer: peer{reader: reader{uid: strangeID}, gids: []uint32{strangeID}}}
-	if ok, why := l.allows(other); ok || why.Code != "denied" {
+	other := peer{reader: reader{uid: strangeID}, gids: []uint32{strangeID}}
+	if why := l.denies(other); why.Code != "denied" {
 		t.Errorf("a stranger is let in: %+v", why)
 	}
 	if os.Geteuid() == 0 {
 		must(t, os.Chown(l.path, -1, strangeID))
-		if ok, why := l.allows(other); !ok {
+		if why := l.denies(other); why.Code != "" {
 			t.Errorf("a member of the group that the socket was given to is denied: %+v", why)
 		}
 	}
 	must(t, os.Remove(l.path))
-	if ok, _ := l.allows(other); ok {
+	if why := l.denies(other); why.Code != "denied" {
 		t.Error("a stranger is let in because the file is gone")
 	}
 }

@@ -80,7 +80,7 @@ func (a *Agent) serve(name string, gid, connections int, handler http.Handler) e
 		return err
 	}
 	server := &http.Server{
-		Handler:           a.guard(l, handler),
+		Handler:           a.guard(handler),
 		ReadHeaderTimeout: 5 * time.Second,
 		MaxHeaderBytes:    maxHead,
 		ErrorLog:          log.New(io.Discard, "", 0), // nothing there but clients that went away

@@ -27,12 +27,12 @@ func connOf(r *http.Request) *unixConn {
 // many, before anything of their request is looked at. The mode of the socket's
 // file keeps most of them out already; this holds when that was changed, too,
 // and for a connection that was handed on.
-func (a *Agent) guard(l *unixListener, next http.Handler) http.Handler {
+func (a *Agent) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)
-		if ok, why := l.allows(c); !ok {
-			a.logDenial(c.peer, why)
-			turnAway(w, r, http.StatusForbidden, why)
+		if c.denied != (Problem{}) {
+			a.logDenial(c)
+			turnAway(w, r, http.StatusForbidden, c.denied)
 			return
 		}
 		if c.surplus {
@@ -56,10 +56,10 @@ func turnAway(w http.ResponseWriter, r *http.Request, status int, p Problem) {
 	fail(w, status, p)
 }
 
-func (a *Agent) logDenial(p peer, why Problem) {
+func (a *Agent) logDenial(c *unixConn) {
 	now, last := int64(a.cfg.Uptime()), a.denied.Load()
 	if last != 0 && now-last < int64(deniedEvery) || !a.denied.CompareAndSwap(last, now) {
 		return
 	}
-	a.cfg.Log.Warn("a program was denied", "peer", p.String(), "why", why.Message, "hint", why.Hint)
+	a.cfg.Log.Warn("a program was denied", "peer", c.peer.String(), "why", c.denied.Message, "hint", c.denied.Hint)
 }

@@ -70,9 +70,9 @@ func (a *Agent) serveTokens(ctx context.Context, l *unixListener) {
 			}
 		}
 		conn, _ := c.(*unixConn)
-		if ok, why := l.allows(conn); !ok || conn.surplus {
-			if !ok {
-				a.logDenial(conn.peer, why)
+		if denied := conn.denied != (Problem{}); denied || conn.surplus {
+			if denied {
+				a.logDenial(conn)
 			}
 			c.Close()
 			continue
