@@ -96,20 +96,6 @@ func (a *Agent) serve(name string, gid, connections int, handler http.Handler) e
 	return nil
 }
 
-type httpSocket struct {
-	server   *http.Server
-	listener *unixListener
-}
-
-func (s httpSocket) close() {
-	_ = s.listener.Close()
-	ctx, stop := context.WithTimeout(context.Background(), time.Second)
-	defer stop()
-	if s.server.Shutdown(ctx) != nil {
-		_ = s.server.Close()
-	}
-}
-
 // goodToken returns an access token that is good for minValid, waiting up to
 // patience for a refresh where that is needed. The usual case reads one
 // pointer: neither the network nor a thousand clients hold it up.

@@ -63,3 +63,18 @@ func (a *Agent) logDenial(c *unixConn) {
 	}
 	a.cfg.Log.Warn("a program was denied", "peer", c.peer.String(), "why", c.denied.Message, "hint", c.denied.Hint)
 }
+
+// httpSocket is a socket with the server on it.
+type httpSocket struct {
+	server   *http.Server
+	listener *unixListener
+}
+
+func (s httpSocket) close() {
+	_ = s.listener.Close()
+	ctx, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	if s.server.Shutdown(ctx) != nil {
+		_ = s.server.Close()
+	}
+}
