@@ -17,7 +17,8 @@ import (
 // other end runs ./inside.
 type control struct {
 	conn    net.Conn
-	answers chan answer // closed when the machine is off
+	hello   chan struct{} // the machine is up, as far as the line
+	answers chan answer   // closed when the machine is off
 
 	mu   sync.Mutex
 	last int // the number of the last request
@@ -33,13 +34,13 @@ type request struct {
 
 type answer struct {
 	Answer int
-	Boot   string
+	Hello  bool
 	Output []byte
 	Failed string
 }
 
 func newControl(conn net.Conn) *control {
-	c := &control{conn: conn, answers: make(chan answer, 16)}
+	c := &control{conn: conn, hello: make(chan struct{}, 1), answers: make(chan answer, 16)}
 	go c.read()
 	return c
 }
@@ -54,7 +55,10 @@ func (c *control) read() {
 		}
 		var a answer
 		// Else it is an echo, or half of something.
-		if json.Unmarshal(line, &a) == nil && a.Answer != 0 {
+		switch err := json.Unmarshal(line, &a); {
+		case err == nil && a.Hello:
+			c.hello <- struct{}{}
+		case err == nil && a.Answer != 0:
 			c.answers <- a
 		}
 	}

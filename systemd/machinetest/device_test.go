@@ -74,11 +74,13 @@ const (
 	example    = "/usr/share/doc/lwa-agent/examples/console.conf"
 )
 
-// configure sets a root directory up as a maker does it for a web client.
+// configure sets a root directory up as a maker does it.
 func configure(t *testing.T, root string, s settings) {
 	t.Helper()
 	put(t, filepath.Join(root, configFile), s.config())
-	put(t, filepath.Join(root, secretFile), lwatest.WebClientSecret)
+	if s.method != agent.MethodCBL {
+		put(t, filepath.Join(root, secretFile), lwatest.WebClientSecret)
+	}
 }
 
 // reconfigure changes the configuration of the machine that runs.

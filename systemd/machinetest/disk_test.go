@@ -26,23 +26,23 @@ var files = map[string]string{
 	// enables all that it knows.
 	"etc/machine-id": "6c77612d6167656e74206d616368696e\n",
 
-	// An emulated processor is busy for seconds with a daemon for this.
-	"etc/systemd/system/network.service":   networkUnit,
 	"etc/systemd/system/amazon.socket":     "[Socket]\nListenStream=" + amazonAddress + "\n[Install]\nWantedBy=sockets.target\n",
 	"etc/systemd/system/amazon.service":    "[Service]\nExecStart=/lib/systemd/systemd-socket-proxyd " + amazonUpstream + "\n",
 	"etc/modules-load.d/i2c.conf":          "i2c-dev\n", // as raspi-config does
 	"etc/systemd/journald.conf.d/log.conf": "[Journal]\nStorage=persistent\n",
 }
 
+// networkUnit sets a network card up; an emulated processor is busy for seconds
+// with a daemon for that.
 const networkUnit = `[Unit]
 Before=network.target
 Wants=network.target
-BindsTo=sys-subsystem-net-devices-eth0.device
-After=sys-subsystem-net-devices-eth0.device
+BindsTo=sys-subsystem-net-devices-%[1]s.device
+After=sys-subsystem-net-devices-%[1]s.device
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=sh -c 'ip address add 10.0.2.15/24 dev eth0 && ip link set eth0 up'
+ExecStart=sh -c 'ip address add 10.0.2.15/24 dev %[1]s && ip link set %[1]s up'
 [Install]
 WantedBy=multi-user.target
 `
@@ -61,26 +61,35 @@ Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LA
 WantedBy=sysinit.target
 `
 
-// install puts the package into a root directory, and what the test needs.
-// People log in as root without a password, and alice is in the agent's group.
-func install(t *testing.T, b board, k kernel, root, deb string) {
+// install builds the package and puts it into a root directory, with what the
+// test needs. People log in as root without a password, and alice is in the agent's group.
+func install(t *testing.T, b board, k kernel, root string) (deb string) {
 	t.Helper()
-	debiantest.Run(t, "cp", deb, filepath.Join(root, "package.deb"))
+	// Only this host's own package can run its scripts here.
+	native := debiantest.Package(t, debiantest.Native())
+	deb = native
+	debiantest.Run(t, "cp", native, filepath.Join(root, "package.deb"))
 	debiantest.Run(t, "chroot", root, "dpkg", "-i", "/package.deb")
 	if err := os.Remove(filepath.Join(root, "package.deb")); err != nil {
 		t.Fatal(err)
 	}
 	debiantest.Run(t, "chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", "--groups", "lwa-agent", "alice")
 	debiantest.Run(t, "chroot", root, "passwd", "--delete", "root")
-	debiantest.Build(t, b.goarch, "./inside", filepath.Join(root, "usr/local/bin/inside"))
 	for path, text := range files {
 		put(t, filepath.Join(root, path), text)
 	}
 	put(t, filepath.Join(root, "etc/systemd/system/inside.service"), fmt.Sprintf(insideUnit, b.control))
+	put(t, filepath.Join(root, "etc/systemd/system/network.service"), fmt.Sprintf(networkUnit, b.network))
 	debiantest.Run(t, "chroot", root, "systemctl", "enable", "inside.service", "amazon.socket", "network.service")
 	// Care for LVM snapshots, which this machine has none of: seconds, too.
 	debiantest.Run(t, "chroot", root, "systemctl", "mask", "e2scrub_reap.service")
+	if b.debian != debiantest.Native() {
+		deb = debiantest.Package(t, b.debian)
+		translate(t, b.debian, root, deb)
+	}
+	debiantest.Build(t, b.goarch, "./inside", filepath.Join(root, "usr/local/bin/inside"))
 	k.installModules(t, b, root)
+	return deb
 }
 
 func put(t *testing.T, path, text string) {

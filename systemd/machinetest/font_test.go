@@ -19,7 +19,7 @@ func installFont(t *testing.T, root string) {
 	t.Helper()
 	const name = "usr/share/consolefonts/" + debianFont + ".psf.gz"
 	dir := debiantest.Once(t, "console-setup-linux-"+debiantest.Suite(), func(dir string) {
-		debiantest.Run(t, "dpkg-deb", "--extract", download(t, "console-setup-linux"), dir)
+		debiantest.Run(t, "dpkg-deb", "--extract", aptFor(t, debiantest.Native()).download("console-setup-linux")[0], dir)
 	})
 	put(t, filepath.Join(root, name), string(read(t, filepath.Join(dir, name))))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,7 +27,7 @@ exec /busybox switch_root /root /sbin/init
 
 // initramfs writes what the kernel starts from: busybox, the modules for the
 // disk, and a script.
-func initramfs(t *testing.T, b board, k kernel, busybox, path string) {
+func initramfs(t *testing.T, b board, k kernel, path string) {
 	t.Helper()
 	out, err := os.Create(path)
 	if err != nil {
@@ -38,7 +37,7 @@ func initramfs(t *testing.T, b board, k kernel, busybox, path string) {
 	for _, dir := range []string{"dev", "proc", "root", "modules"} {
 		a.add(dir, 0o40755, nil)
 	}
-	a.add("busybox", 0o100755, read(t, busybox))
+	a.add("busybox", 0o100755, read(t, busybox(t, b.debian)))
 	a.add("init", 0o100755, fmt.Appendf(nil, initScript, b.root))
 	for i, file := range k.withDependencies(t, b.early) {
 		// The shell sorts by name; the order is that of the dependencies.
@@ -60,17 +59,6 @@ func read(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return text
-}
-
-// hostBusybox is this host's, which runs from an empty directory only if it is
-// the static one.
-func hostBusybox(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("busybox")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // An archive is a cpio one in the format "newc", the only one that Linux takes

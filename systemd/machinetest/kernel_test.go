@@ -23,26 +23,14 @@ type kernel struct {
 // loader's hooks to run.
 func newestKernel(t *testing.T, b board) kernel {
 	t.Helper()
-	name := ""
-	for line := range strings.Lines(debiantest.Run(t, "apt-cache", "depends", b.kernel)) {
-		if after, ok := strings.CutPrefix(strings.TrimSpace(line), "Depends: linux-image-"); ok {
-			name = "linux-image-" + after
-		}
-	}
-	if name == "" {
-		t.Fatalf("apt knows no kernel that %s depends on; has apt-get update been run?", b.kernel)
-	}
-	version := ""
-	for line := range strings.Lines(debiantest.Run(t, "apt-cache", "policy", name)) {
-		if after, ok := strings.CutPrefix(strings.TrimSpace(line), "Candidate: "); ok {
-			version = after
-		}
-	}
+	from := aptFor(t, b.debian)
+	name := from.field("Depends:", "depends", b.kernel)
+	version := from.field("Candidate:", "policy", name)
 	k := kernel{release: strings.TrimPrefix(name, "linux-image-")}
 	prefix := "kernel-" + b.debian + "-"
 	kept := prefix + version
 	k.dir = debiantest.Once(t, kept, func(dir string) {
-		debiantest.Run(t, "dpkg-deb", "--extract", download(t, name+"="+version), dir)
+		debiantest.Run(t, "dpkg-deb", "--extract", from.download(name + "=" + version)[0], dir)
 		debiantest.Run(t, "depmod", "--basedir", dir, k.release)
 	})
 	// Those of before are of no use any more, and 400 MB each.
@@ -56,18 +44,6 @@ func newestKernel(t *testing.T, b board) kernel {
 		}
 	}
 	return k
-}
-
-// download loads one package, and returns its file.
-func download(t *testing.T, what string) string {
-	t.Helper()
-	dir := debiantest.Scratch(t)
-	debiantest.RunIn(t, dir, "apt-get", "-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3", "download", what)
-	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	if err != nil || len(debs) != 1 {
-		t.Fatalf("apt-get download %s left %q, %v", what, debs, err)
-	}
-	return debs[0]
 }
 
 func (k kernel) image() string { return filepath.Join(k.dir, "boot", "vmlinuz-"+k.release) }

@@ -34,7 +34,6 @@ type machine struct {
 	ended   chan struct{} // closed when QEMU has ended
 	monitor *monitor
 	control *control
-	boot    string // id of the boot that was awaited last
 }
 
 // assemble makes a machine of a board, Debian's newest kernel and a root
@@ -48,11 +47,15 @@ func assemble(t *testing.T, b board, k kernel, root, upstream string) *machine {
 	t.Cleanup(func() { os.RemoveAll(lines) })
 	m := &machine{t: t, board: b, kernel: k, dir: debiantest.Scratch(t), lines: lines, upstream: upstream, pictures: t.ArtifactDir()}
 	makeDisk(t, root, m.disk())
-	initramfs(t, b, k, hostBusybox(t), m.initramfs())
+	initramfs(t, b, k, m.initramfs())
+	if b.dtb != "" {
+		deviceTree(t, b, k, m.dtb())
+	}
 	return m
 }
 
 func (m *machine) disk() string      { return filepath.Join(m.dir, "disk.img") }
+func (m *machine) dtb() string       { return filepath.Join(m.dir, "board.dtb") }
 func (m *machine) initramfs() string { return filepath.Join(m.dir, "initramfs") }
 func (m *machine) log() string       { return filepath.Join(m.dir, "console.log") }
 
@@ -76,14 +79,18 @@ func (m *machine) powerOn(more ...string) {
 	args := append(slices.Clone(m.board.qemu[1:]),
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-kernel", m.kernel.image(), "-initrd", m.initramfs(),
-		"-append", m.board.consoles+" panic=-1 quiet net.ifnames=0",
+		"-append", m.board.cmdline+" panic=-1 quiet net.ifnames=0",
 		"-drive", "file="+m.disk()+",format=raw,"+m.board.disk,
 		"-chardev", "file,id=log,append=on,path="+m.log(), "-serial", "chardev:log",
-		"-chardev", "socket,id=control,path="+control.Addr().String(), "-serial", "chardev:control",
+		"-chardev", "socket,id=control,path="+control.Addr().String(),
 		"-chardev", "socket,id=monitor,path="+monitor.Addr().String(), "-mon", "chardev=monitor,mode=control",
 		// Nothing but Amazon, to whom each connection is a process of its own.
-		"-netdev", "user,id=net,restrict=on,guestfwd=tcp:"+amazonUpstream+"-cmd:busybox nc "+strings.Replace(m.upstream, ":", " ", 1),
+		"-netdev", "user,id=net,restrict=on,guestfwd=tcp:"+amazonUpstream+"-cmd:"+busybox(m.t, debiantest.Native())+" nc "+strings.Replace(m.upstream, ":", " ", 1),
 	)
+	args = append(args, m.board.line...)
+	if m.board.dtb != "" {
+		args = append(args, "-dtb", m.dtb())
+	}
 	m.start(append(args, more...))
 	accept := func(l net.Listener) net.Conn {
 		l.(*net.UnixListener).SetDeadline(time.Now().Add(monitorLimit))
@@ -144,6 +151,13 @@ func (m *machine) powerOff() {
 	}
 }
 
+// reboot goes down and up again, with the power on.
+func (m *machine) reboot() {
+	m.t.Helper()
+	m.try(time.Second, "systemctl", "reboot") // it may be cut off by what it asks for
+	m.awaitBoot()
+}
+
 // try runs a command in the machine and returns what it printed, standard error
 // included.
 func (m *machine) try(within time.Duration, args ...string) (string, error) {
@@ -172,21 +186,21 @@ func (m *machine) write(path, text string) {
 	}
 }
 
-// awaitBoot waits until systemd has started all it was to start, after a boot
-// that was not seen before. To ask again and again would slow that down.
+// awaitBoot waits until systemd has started all it was to start. Nothing may be
+// said on the line until the machine has: what comes before somebody listens
+// blocks some serial lines for ever.
 func (m *machine) awaitBoot() {
 	m.t.Helper()
-	m.await(2*time.Minute, "the machine to be up", func() (bool, string) {
-		a, err := m.control.do(time.Second, "") // no command, only who is there
-		if err != nil {
-			return false, err.Error()
-		}
-		if a.Boot == m.boot {
-			return false, "it is not down yet"
-		}
-		m.boot = a.Boot
-		return true, ""
-	})
+	limit := time.NewTimer(3 * time.Minute)
+	defer limit.Stop()
+	select {
+	case <-m.control.hello:
+	case <-m.ended:
+		m.t.Fatalf("the machine ended before it was up\n%s", m.complaints())
+	case <-limit.C:
+		m.shot("no-boot")
+		m.t.Fatalf("the machine is not up after 3 minutes; %s shows its screen\n%s", m.pictures, m.complaints())
+	}
 	state, err := m.try(2*time.Minute, "systemctl", "is-system-running", "--wait")
 	if err != nil {
 		m.t.Fatalf("the machine is %q: %v\n%s\n%s", state, err, m.journal("-p", "warning"), m.complaints())

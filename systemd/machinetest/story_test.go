@@ -14,25 +14,27 @@ import (
 	"lwa-agent/systemd/debiantest"
 )
 
+// tools are what the test runs on the host, with the Debian package of each.
 var tools = map[string]string{
-	"qemu-system-x86_64": "qemu-system-x86",
-	"modprobe":           "kmod",
-	"depmod":             "kmod",
-	"busybox":            "busybox-static",
-	"mke2fs":             "e2fsprogs",
-	"mmdebstrap":         "mmdebstrap",
-	"zbarimg":            "zbar-tools",
-	"dpkg":               "dpkg",
-	"git":                "git",
+	"qemu-system-x86_64":  "qemu-system-x86",
+	"qemu-system-aarch64": "qemu-system-arm",
+	"fdtput":              "device-tree-compiler",
+	"modprobe":            "kmod",
+	"depmod":              "kmod",
+	"mke2fs":              "e2fsprogs",
+	"mmdebstrap":          "mmdebstrap",
+	"zbarimg":             "zbar-tools",
+	"dpkg":                "dpkg",
+	"git":                 "git",
 }
 
 // TestScreensOfAMachine is one story; each step goes on where the last one ended.
 func TestScreensOfAMachine(t *testing.T) {
 	debiantest.NeedRoot(t, tools)
 	s := debiantest.Tell(t, os.Stdout)
-	d := build(t, s, pc, settings{method: agent.MethodCode})
+	d := build(t, s, pc(), settings{method: agent.MethodCode})
 	s.Step("it boots, with a screen of 1280x800", func() string {
-		d.powerOn(append(d.withAdapterPorts(), "-device", "VGA,xres=1280,yres=800")...)
+		d.powerOn(append(d.withAdapterPorts(), d.board.screen...)...)
 		d.awaitBoot()
 		d.learnLetters()
 		return d.wellBooted()
@@ -72,21 +74,20 @@ func build(t *testing.T, s *debiantest.Story, b board, set settings) *device {
 	t.Helper()
 	var k kernel
 	s.Step("Debian's newest kernel", func() string { k = newestKernel(t, b); return k.release })
-	var root, deb string
+	var root string
 	s.Step("a plain Debian", func() string {
 		root = debiantest.Root(t)
 		return strings.TrimSpace(string(read(t, filepath.Join(root, "etc/debian_version"))))
 	})
-	s.Step("the package is built", func() string { deb = debiantest.Package(t, b.debian); return filepath.Base(deb) })
 	d := &device{}
-	s.Step("and installed, set up, and put on a disk", func() string {
-		install(t, b, k, root, deb)
+	s.Step("the package, built, installed, set up, and all of it on a disk", func() string {
+		deb := install(t, b, k, root)
 		installFont(t, root)
 		configure(t, root, set)
 		var upstream string
 		d.amazon, upstream = serveAmazon(t)
 		d.machine = assemble(t, b, k, root, upstream)
-		return ""
+		return filepath.Base(deb)
 	})
 	return d
 }

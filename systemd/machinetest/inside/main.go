@@ -32,7 +32,7 @@ type request struct {
 // to a request that was given up.
 type answer struct {
 	Answer int
-	Boot   string // the kernel's boot id: another one after a reboot
+	Hello  bool   // said once, before anything is asked
 	Output []byte // standard error included
 	Failed string // why it has no exit status 0
 }
@@ -54,9 +54,8 @@ func serve(path string) error {
 	if _, err := term.MakeRaw(int(line.Fd())); err != nil {
 		return fmt.Errorf("making %s raw: %w", path, err)
 	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return fmt.Errorf("reading the boot id: %w", err)
+	if err := say(line, answer{Hello: true}); err != nil {
+		return err
 	}
 	asked := bufio.NewReader(line)
 	for {
@@ -68,25 +67,29 @@ func serve(path string) error {
 		if json.Unmarshal(text, &r) != nil || r.Request == 0 {
 			continue // half of what was said before this was ready
 		}
-		a := answer{Answer: r.Request, Boot: string(bytes.TrimSpace(boot))}
+		a := answer{Answer: r.Request}
 		a.Output, a.Failed = run(r)
-		out, err := json.Marshal(a)
-		if err != nil {
-			return fmt.Errorf("writing an answer: %w", err)
-		}
-		// The first newline ends what the kernel may have said on this line.
-		if _, err := fmt.Fprintf(line, "\n%s\n", out); err != nil {
-			return fmt.Errorf("writing to the line: %w", err)
+		if err := say(line, a); err != nil {
+			return err
 		}
 	}
+}
+
+func say(line *os.File, a answer) error {
+	out, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("writing an answer: %w", err)
+	}
+	// The first newline ends what somebody else may have said on this line.
+	if _, err := fmt.Fprintf(line, "\n%s\n", out); err != nil {
+		return fmt.Errorf("writing to the line: %w", err)
+	}
+	return nil
 }
 
 // run runs a command with a file as its output: a child that it leaves behind
 // holds no pipe that would have to be waited for.
 func run(r request) (output []byte, failed string) {
-	if len(r.Args) == 0 {
-		return nil, ""
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.Within)
 	defer cancel()
 	out, err := os.CreateTemp("", "inside-")
