@@ -3,10 +3,34 @@
 // Debian package. Their tests are here, the boot test is in boottest.
 package systemd
 
-import "embed"
+import _ "embed" // for the files; an embed.FS would cost its code
 
-//go:embed *.service *.conf udev.rules
-var texts embed.FS
+//go:embed lwa-agent.service
+var agentUnit string
+
+//go:embed lwa-agent-display.service
+var displayUnit string
+
+//go:embed lwa-agent-provision.service
+var provisionUnit string
+
+//go:embed sysusers.conf
+var sysusers string
+
+//go:embed tmpfiles.conf
+var tmpfiles string
+
+//go:embed udev.rules
+var udevRules string
+
+//go:embed console.conf
+var consoleExample string
+
+//go:embed state.conf
+var stateExample string
+
+//go:embed consumer.service
+var consumerExample string
 
 // UnitDir is where the units are, below the root. The package says /lib, which
 // on every system that is merged is the same directory; this one is searched
@@ -16,28 +40,23 @@ const UnitDir = "usr/lib/systemd/system"
 // A File is one that is installed with the mode 0644.
 type File struct {
 	Path string // below the root
-	Text []byte
+	Text string
 }
 
 // Files returns what an image needs beside the binary and what that says of
 // itself: completions and the example configuration.
 func Files() []File {
-	files := make([]File, 0, 10)
-	for _, f := range [...][2]string{
-		{UnitDir + "/lwa-agent.service", "lwa-agent.service"},
-		{UnitDir + "/lwa-agent-display.service", "lwa-agent-display.service"},
-		{UnitDir + "/lwa-agent-provision.service", "lwa-agent-provision.service"},
-		{"usr/lib/sysusers.d/lwa-agent.conf", "sysusers.conf"},
-		{"usr/lib/tmpfiles.d/lwa-agent.conf", "tmpfiles.conf"},
-		{"usr/lib/udev/rules.d/60-lwa-agent.rules", "udev.rules"},
-		{"usr/share/doc/lwa-agent/examples/console.conf", "console.conf"},
-		{"usr/share/doc/lwa-agent/examples/state.conf", "state.conf"},
-		{"usr/share/doc/lwa-agent/examples/consumer.service", "consumer.service"},
-	} {
-		text, _ := texts.ReadFile(f[1]) // a name that is not embedded fails a test
-		files = append(files, File{f[0], text})
+	return []File{
+		{UnitDir + "/lwa-agent.service", agentUnit},
+		{UnitDir + "/lwa-agent-display.service", displayUnit},
+		{UnitDir + "/lwa-agent-provision.service", provisionUnit},
+		{"usr/lib/sysusers.d/lwa-agent.conf", sysusers},
+		{"usr/lib/tmpfiles.d/lwa-agent.conf", tmpfiles},
+		{"usr/lib/udev/rules.d/60-lwa-agent.rules", udevRules},
+		{"usr/share/doc/lwa-agent/examples/console.conf", consoleExample},
+		{"usr/share/doc/lwa-agent/examples/state.conf", stateExample},
+		{"usr/share/doc/lwa-agent/examples/consumer.service", consumerExample},
 	}
-	return files
 }
 
 // Links returns the links that start the units at boot, by their path below the

@@ -296,7 +296,7 @@ func TestImageGetsWhatThePackageHas(t *testing.T) {
 	}
 	image := map[string]string{}
 	for _, f := range Files() {
-		image[f.Path] = string(f.Text)
+		image[f.Path] = f.Text
 	}
 	src := ""
 	for line := range strings.Lines(read(t, "nfpm.yaml")) {

@@ -128,9 +128,9 @@ func ownFiles(root *cobra.Command) ([]systemd.File, error) {
 		return nil, err
 	}
 	return []systemd.File{
-		{Path: "usr/share/bash-completion/completions/lwa-agent", Text: bash.Bytes()},
-		{Path: "usr/share/zsh/vendor-completions/_lwa-agent", Text: zsh.Bytes()},
-		{Path: "usr/share/fish/vendor_completions.d/lwa-agent.fish", Text: fish.Bytes()},
+		{Path: "usr/share/bash-completion/completions/lwa-agent", Text: bash.String()},
+		{Path: "usr/share/zsh/vendor-completions/_lwa-agent", Text: zsh.String()},
+		{Path: "usr/share/fish/vendor_completions.d/lwa-agent.fish", Text: fish.String()},
 		{Path: "usr/share/doc/lwa-agent/config.example.toml", Text: config.Example},
 	}, nil
 }

@@ -24,7 +24,7 @@ import (
 // Example is a configuration file with every setting, its default and a sentence.
 //
 //go:embed config.example.toml
-var Example []byte
+var Example string
 
 // DefaultPath is where the configuration is, unless --config says otherwise.
 const DefaultPath = "/etc/lwa-agent/config.toml"

@@ -296,7 +296,7 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 // exampleText is the file that the package installs for people to copy.
 func exampleText(t testing.TB) string {
 	t.Helper()
-	return string(Example)
+	return Example
 }
 
 func write(t *testing.T, name string, mode os.FileMode, text string) string {

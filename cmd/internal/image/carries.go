@@ -52,9 +52,9 @@ func (i *Image) Carries() error {
 
 // dropIns returns the state directories that drop-ins of the unit name.
 func (i *Image) dropIns() (dirs []string) {
-	names, _ := fs.Glob(i.root.FS(), "etc/systemd/system/lwa-agent.service.d/*.conf") // the pattern is good
-	for _, name := range names {
-		text, _ := i.text(name)
+	const dir = "etc/systemd/system/lwa-agent.service.d"
+	for _, name := range i.names(dir) {
+		text, _ := i.text(dir + "/" + name)
 		for line := range strings.Lines(text) {
 			if _, dir, found := strings.Cut(strings.TrimSpace(line), "STATE_DIRECTORY="); found && line[0] != '#' {
 				dirs = append(dirs, below(strings.Trim(dir, `"'`)))
@@ -82,13 +82,9 @@ func (i *Image) settings() (map[string]string, error) {
 
 // state tells what a state directory holds; empty: nothing.
 func (i *Image) state(dir string) string {
-	entries, err := fs.ReadDir(i.root.FS(), dir)
-	if err != nil {
-		return "" // not there: none; or a link out of the image, to what is not in it
-	}
 	what := ""
-	for _, e := range entries {
-		switch name := e.Name(); {
+	for _, name := range i.names(dir) {
+		switch {
 		case strings.HasPrefix(name, "link.json"):
 			return "a link"
 		case strings.HasPrefix(name, "serial_number"):
@@ -98,6 +94,18 @@ func (i *Image) state(dir string) string {
 		}
 	}
 	return what
+}
+
+// names lists a directory; one that is not there, or that is a link to what is
+// not in the image, has none.
+func (i *Image) names(dir string) []string {
+	f, err := i.root.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1) // those until an error
+	return names
 }
 
 func (i *Image) text(name string) (string, error) {

@@ -52,7 +52,7 @@ func (i *Image) Install(program io.Reader, files []systemd.File, enable bool) er
 		return err
 	}
 	for _, f := range slices.Concat(systemd.Files(), files) {
-		if err := i.put(f.Path, 0o644, strings.NewReader(string(f.Text))); err != nil {
+		if err := i.put(f.Path, 0o644, strings.NewReader(f.Text)); err != nil {
 			return err
 		}
 	}
@@ -173,7 +173,7 @@ func (i *Image) failed(name string, err error) error {
 	cure := "the image is not complete"
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		cure = "run it as root, or under fakeroot"
+		cure = "run it as root"
 	case strings.Contains(err.Error(), "escapes"):
 		cure = "a link on that path leads out of the image; make it a relative one"
 	}

@@ -35,7 +35,7 @@ func built(t *testing.T, files map[string]string) *Image {
 
 func (i *Image) install(t *testing.T) {
 	t.Helper()
-	if err := i.Install(strings.NewReader("\x7fELF the program"), []systemd.File{{Path: "usr/share/more", Text: []byte("more")}}, true); err != nil {
+	if err := i.Install(strings.NewReader("\x7fELF the program"), []systemd.File{{Path: "usr/share/more", Text: "more"}}, true); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,7 +69,7 @@ func TestEveryFileIsThereWithItsModeWhateverTheUmask(t *testing.T) {
 	i.install(t) // and again, as an upgrade
 	for _, f := range systemd.Files() {
 		text, err := i.root.ReadFile(f.Path)
-		if err != nil || len(f.Text) == 0 || string(text) != string(f.Text) {
+		if err != nil || len(f.Text) == 0 || string(text) != f.Text {
 			t.Errorf("%s: %d bytes, %v", f.Path, len(text), err)
 		}
 	}
