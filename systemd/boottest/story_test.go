@@ -132,6 +132,8 @@ ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://
 	s.Step("bob gets none", func() string { return d.refusedNamingGroup("bob", "lwa-agent token") })
 	s.Step("the sandboxes hold, and without one all of it works", d.sandboxes)
 
+	s.Step("sudo lwa-agent doctor: nothing is wrong; with the service stopped it says so", d.examined)
+
 	s.Step("kill -9: it comes back linked, without asking Amazon", func() string {
 		return d.unharmed(func() { d.must("systemctl", "kill", "--signal=KILL", "lwa-agent") })
 	})

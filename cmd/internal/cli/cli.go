@@ -116,7 +116,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 not linked.`,
 	root.AddCommand(
 		a.setupCommand(), a.runCommand(), a.displayCommand(),
 		a.linkCommand(), a.relinkCommand(), a.unlinkCommand(), a.codeCommand(), a.importCommand(),
-		a.statusCommand(), a.tokenCommand(), a.watchCommand(), a.waitCommand(),
+		a.statusCommand(), a.doctorCommand(), a.tokenCommand(), a.watchCommand(), a.waitCommand(),
 		a.installCommand(), a.uninstallCommand(), a.provisionCommand(),
 		a.redirectPageCommand(), a.versionCommand(), a.completionCommand(),
 	)

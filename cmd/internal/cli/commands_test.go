@@ -203,7 +203,7 @@ func TestWaitThatTimesOutIsStatus3WithTheReason(t *testing.T) {
 
 func TestHelpOfEveryCommandFitsATerminal(t *testing.T) {
 	f := newFake(t, unlinked())
-	for _, name := range []string{"setup", "run", "display", "link", "relink", "unlink", "code", "import", "status", "token", "watch", "wait", "install", "uninstall", "provision", "version", "completion"} {
+	for _, name := range []string{"setup", "run", "display", "link", "relink", "unlink", "code", "import", "status", "doctor", "token", "watch", "wait", "install", "uninstall", "provision", "version", "completion"} {
 		r := f.run("", name, "--help")
 		if r.exit != 0 || !strings.Contains(r.out, "lwa-agent "+name) {
 			t.Errorf("%s --help: %+v", name, r)

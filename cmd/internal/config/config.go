@@ -88,7 +88,12 @@ type Problem struct {
 	Line int    // from 1; 0 when it is not about a line
 	What string // what is wrong
 	Cure string // what to do
+	Err  error  // what the system said, where it was the system that refused; else nil
 }
+
+// Unwrap returns Err, so that a file that only others may read can be told from
+// one that is not there.
+func (p *Problem) Unwrap() error { return p.Err }
 
 // Error returns "FILE:LINE: what is wrong; what to do", on one line.
 func (p *Problem) Error() string {
@@ -224,7 +229,7 @@ var (
 )
 
 func unreadable(path string, err error) *Problem {
-	return &Problem{File: path, What: "the configuration cannot be read: " + reason(err), Cure: cureOfRead(path, err, "write it, with client_id at least")}
+	return &Problem{File: path, What: "the configuration cannot be read: " + reason(err), Cure: cureOfRead(path, err, "write it, with client_id at least"), Err: err}
 }
 
 // reason is err without the path, which the message has already.

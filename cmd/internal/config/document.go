@@ -83,7 +83,7 @@ func broken(file string, text []byte, starts, lines []int, err error) *Problem {
 		} else if message == "incomplete number" || strings.HasPrefix(message, "expected '") {
 			what = fmt.Sprintf("column %d: no value that TOML knows", column)
 		}
-		return &Problem{file, line, what, cure}
+		return &Problem{file, line, what, cure, nil}
 	}
 	// No position: the first expression with which the document is wrong.
 	n := sort.Search(len(starts), func(i int) bool {
@@ -95,9 +95,9 @@ func broken(file string, text []byte, starts, lines []int, err error) *Problem {
 		return toml.Unmarshal(text[:end], &all) != nil
 	})
 	if n < len(lines) {
-		return &Problem{file, lines[n], message, "remove one of the two"}
+		return &Problem{file, lines[n], message, "remove one of the two", nil}
 	}
-	return &Problem{file, 1, message, "correct it"}
+	return &Problem{file, 1, message, "correct it", nil}
 }
 
 func lineOf(text []byte, line int) []byte {

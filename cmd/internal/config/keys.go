@@ -56,7 +56,7 @@ func (r *reader) err() error {
 }
 
 func (r *reader) report(line int, what, cure string) {
-	r.problems = append(r.problems, &Problem{r.file, line, what, cure})
+	r.problems = append(r.problems, &Problem{r.file, line, what, cure, nil})
 }
 
 // fault reports a problem with the value at path; where there is none, with
@@ -70,7 +70,7 @@ func (r *reader) reject(path, what, cure string) {
 }
 
 func (r *reader) warn(path, what, cure string) {
-	r.warnings = append(r.warnings, (&Problem{r.file, r.line(path), what, cure}).Error())
+	r.warnings = append(r.warnings, (&Problem{r.file, r.line(path), what, cure, nil}).Error())
 }
 
 // missing reports that nothing is set at path.

@@ -38,6 +38,7 @@ func (r *reader) clientSecret(env Env) (secret lwa.Secret, path string) {
 	text, err := readRegular(file)
 	if err != nil {
 		r.fault(key, file+" cannot be read: "+reason(err), cureOfRead(file, err, "write the client secret there, or remove the line for a public client"))
+		r.problems[len(r.problems)-1].Err = err
 		return lwa.Secret{}, file
 	}
 	if st, err := os.Stat(file); err == nil && st.Mode().Perm()&0o004 != 0 {

@@ -62,7 +62,7 @@ func Set(name string, text []byte, settings ...Setting) ([]byte, error) {
 			// Braces, say, which nothing can be added to.
 			return nil, &Problem{
 				name, before.line(s.Path), s.Path + " cannot be added to what stands here",
-				"write it there yourself: " + lastKey(s.Path) + " = " + s.value(),
+				"write it there yourself: " + lastKey(s.Path) + " = " + s.value(), nil,
 			}
 		}
 	}

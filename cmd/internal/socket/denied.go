@@ -11,12 +11,18 @@ import (
 	"syscall"
 )
 
+// deniedError is fs.ErrPermission with what to do.
+type deniedError string
+
+func (e deniedError) Error() string        { return string(e) }
+func (e deniedError) Is(target error) bool { return target == fs.ErrPermission }
+
 // denied says what to do about a socket that the invoking user may not use.
 func denied(path string) error {
 	if cure := cureOfDenied(path); cure != "" {
-		return fmt.Errorf("you may not use %s: %s", path, cure)
+		return deniedError(fmt.Sprintf("you may not use %s: %s", path, cure))
 	}
-	return fmt.Errorf("only root may use %s; use sudo", path)
+	return deniedError(fmt.Sprintf("only root may use %s; use sudo", path))
 }
 
 // cureOfDenied says how the invoking user comes to use path: which group it

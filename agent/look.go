@@ -1,0 +1,26 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// LookAtState says what is to be known of a state directory from outside, without
+// the lock and without a change: whether what is saved there lasts, and why the
+// record of the link cannot be used; nil where it can be, or there is none yet.
+// Who may not read it gets an error that is fs.ErrPermission.
+func LookAtState(dir string) (lasting Warning, record error) {
+	lasting = (&store{dir: dir}).lasting()
+	text, err := os.ReadFile(filepath.Join(dir, currentName))
+	switch {
+	case err == nil:
+		_, _, err = decodeRecord(text)
+	case os.IsNotExist(err):
+		err = nil
+	}
+	return lasting, err
+}
+
+// RoomNeeded is what must be free in the state directory for a link to be saved,
+// in bytes.
+const RoomNeeded = roomNeeded
