@@ -44,6 +44,7 @@ type Error struct {
 	RetryAfter time.Duration // the least time to wait (RFC 9110 section 10.2.3), 1 s to 1 h; 0 if not said
 	Unsent     bool          // provably no byte of the request's body went out, so a code in it is as good as new
 	Date       time.Time     // the server's clock, from the Date header; zero without one
+	Parameter  string        // which of the parameters that were sent the server complained of, if it said so
 }
 
 func (e *Error) Error() string {
@@ -63,7 +64,7 @@ const (
 // refused classifies an OAuth error answer (RFC 6749 section 5.2, RFC 8628
 // section 3.5, and the words that only Amazon uses).
 func refused(status int, word, description string, what request) *Error {
-	e := &Error{Code: word}
+	e := &Error{Code: word, Parameter: parameter(description)}
 	switch word {
 	case "authorization_pending":
 		e.Kind, e.Message = Pending, "nobody has finished signing in yet"
@@ -93,6 +94,18 @@ func refused(status int, word, description string, what request) *Error {
 		e.Kind, e.Message = Passing, fmt.Sprintf("the server answered %d %s", status, word)
 	}
 	return e
+}
+
+// parameter finds which parameter of ours Amazon's description names, as in "The
+// request has an invalid parameter : code". Nothing else of it is handed on.
+func parameter(description string) string {
+	_, named, _ := strings.Cut(description, " : ")
+	named, _, _ = strings.Cut(named, ".")
+	switch named {
+	case "client_id", "client_secret", "redirect_uri", "refresh_token", "code", "code_verifier", "device_code", "user_code":
+		return named
+	}
+	return ""
 }
 
 func (r request) spent(word string) (message, hint string) {
