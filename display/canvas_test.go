@@ -4,17 +4,10 @@ import (
 	"bytes"
 	"image"
 	"image/color"
-	"image/png"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"lwa-agent/display"
 	"lwa-agent/display/displaytest"
-
-	"golang.org/x/sys/unix"
 )
 
 // seen is the picture as a camera sees it: with the black bezel of the panel
@@ -145,58 +138,6 @@ func TestPictureStaysUntilTheScreenChanges(t *testing.T) {
 	}
 }
 
-func TestPNGIsReplacedAtOnceAndForEverybodyToRead(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "link.png")
-	d, err := display.OpenPNG(path, 0, 0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range []display.Screen{pair(), offer(t, 469)} {
-		if _, err := d.Draw(s); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := displaytest.DecodeQR(readPNG(t, path)); err != nil || got != s.Payloads[0].Text {
-			t.Errorf("the picture reads %q (%v), want %q", got, err, s.Payloads[0].Text)
-		}
-		info, err := os.Stat(path)
-		if err != nil || info.Mode() != 0o644 {
-			t.Errorf("mode %v (%v), want -rw-r--r--", info.Mode(), err)
-		}
-	}
-	names, err := fs.Glob(os.DirFS(dir), "*")
-	if err != nil || len(names) != 1 {
-		t.Errorf("in the directory: %q (%v), want the picture alone", names, err)
-	}
-	if err := d.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := displaytest.DecodeQR(readPNG(t, path)); err == nil {
-		t.Errorf("after Close the picture still reads %q", got)
-	}
-}
-
-func TestPNGWithoutDirectorySaysSo(t *testing.T) {
-	_, err := display.OpenPNG(filepath.Join(t.TempDir(), "missing", "link.png"), 0, 0, 0)
-	if err == nil || !strings.Contains(err.Error(), "the directory for ") {
-		t.Errorf("got %v, want an error that names the directory", err)
-	}
-}
-
-func readPNG(t *testing.T, path string) image.Image {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	picture, err := png.Decode(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return picture
-}
-
 // TestSmallestPanelShowsAddressAndCode: 128x32 holds two rows of text, and
 // nothing else would help.
 func TestSmallestPanelShowsAddressAndCode(t *testing.T) {
@@ -216,34 +157,5 @@ func TestSmallestPanelShowsAddressAndCode(t *testing.T) {
 	}
 	if address, code := ink(0, 14), ink(14, 32); address < 18*7-8 || code < 6*8-8 || code > 6*8+2 {
 		t.Errorf("the rows end at pixels %d and %d; want amazon.com/us/code (about 126) and BEYHYS (about 48)", address, code)
-	}
-}
-
-// TestPictureFileIsMovedIntoPlace: the README's way to watch it, inotifywait -e
-// moved_to, hears of each picture once, when it is whole.
-func TestPictureFileIsMovedIntoPlace(t *testing.T) {
-	dir := t.TempDir()
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_MOVED_TO); err != nil {
-		t.Fatal(err)
-	}
-	d, err := display.OpenPNG(filepath.Join(dir, "link.png"), 0, 0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.Draw(pair()); err != nil {
-		t.Fatal(err)
-	}
-	events := make([]byte, 4096)
-	n, err := unix.Read(fd, events)
-	if err != nil {
-		t.Fatalf("nothing was moved there: %v", err)
-	}
-	if names := strings.Count(string(events[:n]), "link.png"); names != 1 {
-		t.Errorf("moved there %d times, want once", names)
 	}
 }
