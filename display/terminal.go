@@ -25,6 +25,7 @@ type Terminal struct {
 	file    *os.File
 	cells   func() Cells
 	timeout time.Duration // of a write
+	stopped bool          // it took no output, and is not asked once more
 	echo    bool          // what is typed was shown before, and is again after Close
 
 	drawn bool // screen and at are what is to be seen
@@ -130,10 +131,12 @@ const (
 	end   = reset + "\x1b[2J\x1b[H\x1b[?25h"
 )
 
-// Close clears the terminal and gives its cursor back.
+// Close clears the terminal and gives its cursor back. One that took no output
+// is left as it is: with a second wait, the deadline of a Painter would pass
+// before it hears what is wrong.
 func (t *Terminal) Close() error {
 	var err error
-	if t.cells().Escapes {
+	if t.cells().Escapes && !t.stopped {
 		err = t.write(end)
 	}
 	if t.echo {
@@ -148,7 +151,7 @@ func (t *Terminal) write(out string) error {
 		return fmt.Errorf("preparing to write to the terminal: %w", err)
 	}
 	_, err := t.file.WriteString(out)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if t.stopped = errors.Is(err, os.ErrDeadlineExceeded); t.stopped {
 		return fmt.Errorf("%s takes no output; is it stopped by Ctrl-S, or its other end switched off?: %w", t.file.Name(), err)
 	}
 	if err != nil {

@@ -137,6 +137,10 @@ func TestStoppedTerminalBlocksNobodyForEver(t *testing.T) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(err.Error(), "Ctrl-S") {
 		t.Errorf("got %v, want a deadline and what may be the cause", err)
 	}
+	display.SetWriteTimeout(d, time.Hour)
+	if err := d.Close(); err != nil { // it would wait for as long again, and the test with it
+		t.Errorf("leaving it: %v", err)
+	}
 	if _, err := w.theirs.Stat(); err != nil {
 		t.Errorf("the file that was handed in: %v", err)
 	}

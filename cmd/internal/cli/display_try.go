@@ -107,7 +107,10 @@ func try(ctx context.Context, t *target, say func(string, ...any)) error {
 		began := time.Now()
 		var shows string
 		if err := within(func() (err error) { shows, err = d.Draw(c.screen); return err }); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", c.name, err), within(d.Close))
+			if !errors.Is(err, errHangs) { // which has the driver to itself
+				_ = within(d.Close) // what does not take a picture does not end well either
+			}
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		say("%s, drawn in %v: %s", c.name, time.Since(began).Round(time.Millisecond), shows)
 		if !pause(ctx, cardHeld) {
@@ -127,6 +130,8 @@ func within(call func() error) error {
 	case err := <-done:
 		return err
 	case <-timer.C:
-		return fmt.Errorf("the display does not answer within %v; is it connected and switched on?", cardWithin)
+		return fmt.Errorf("%w within %v; is it connected and switched on?", errHangs, cardWithin)
 	}
 }
+
+var errHangs = errors.New("the display does not answer")
