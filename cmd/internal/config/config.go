@@ -169,6 +169,7 @@ func LoadDisplays(path string) ([]panel.Config, error) {
 	if problem != nil {
 		return nil, problem
 	}
+	r.unknownOfDisplays()
 	all := r.displays()
 	return slices.DeleteFunc(all, func(d panel.Config) bool { return d.Driver == "" }), r.err()
 }

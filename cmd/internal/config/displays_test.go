@@ -32,16 +32,33 @@ func TestWhatIsWrongWithADisplayIsSaid(t *testing.T) {
 }
 
 func TestDisplaysAreFoundBesideOtherMistakes(t *testing.T) {
-	text := "clint_id = 3\nclient_secret_file = \"/none\"\n[[display]]\ndriver = \"png\"\ndevice = \"/run/x.png\"\n[[display]]\ndevice = \"/dev/tty1\"\n"
+	text := "clint_id = 3\n[elsewhere]\nx = 1\n[inbox]\npath = 3\nclient_secret_file = \"/none\"\n[[display]]\ndriver = \"png\"\ndevice = \"/run/x.png\"\n[[display]]\ndevice = \"/dev/tty1\"\n"
 	path := write(t, "c.toml", 0o600, text)
 	got, err := LoadDisplays(path)
 	if want := []panel.Config{{Driver: "png", Device: "/run/x.png"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("displays %+v, want %+v: what is wrong elsewhere must not darken a screen", got, want)
 	}
-	if want := path + ":6: a [[display]] has no driver; write one, as in driver = \"terminal\""; sprint("%v", err) != want {
+	if want := path + ":10: a [[display]] has no driver; write one, as in driver = \"terminal\""; sprint("%v", err) != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 	if got, err := LoadDisplays("/nonexistent"); got != nil || err == nil {
 		t.Errorf("LoadDisplays of nothing = %v, %v; want an error that says so", got, err)
+	}
+}
+
+// TestWhatWasMeantForADisplayIsSaid: the process that draws, and --test above all,
+// would go on with the screen that nobody configured and say nothing.
+func TestWhatWasMeantForADisplayIsSaid(t *testing.T) {
+	for text, want := range map[string]string{
+		"[[display]]\ndriver = \"png\"\nadress = 0x3d\n": "3: unknown key display[0].adress; did you mean address?",
+		"[display]\ndriver = \"png\"\n":                  "1: display is a list, of which this is no element; write [[display]] with two brackets",
+		"[[displays]]\ndriver = \"png\"\n":               "1: unknown table displays; did you mean display?",
+		"display = \"png\"\n":                            "1: unknown key display; display is a list of tables: write [[display]], and its keys in the lines below",
+		"driver = \"png\"\n":                             "1: unknown key driver; driver belongs below [[display]]",
+	} {
+		path := write(t, "c.toml", 0o600, text)
+		if _, err := LoadDisplays(path); sprint("%v", err) != path+":"+want {
+			t.Errorf("%q is answered with\n%v, want\n%s:%s", text, err, path, want)
+		}
 	}
 }

@@ -190,6 +190,16 @@ func (r *reader) unknown() {
 	}
 }
 
+// unknownOfDisplays reports of what unknown does only what was meant for a
+// display: a key in its table, or its table under another name.
+func (r *reader) unknownOfDisplays() {
+	r.unknown()
+	r.problems = slices.DeleteFunc(r.problems, func(p *Problem) bool {
+		cure := strings.Contains(p.Cure, "display") && !strings.HasPrefix(p.Cure, noneNear)
+		return !cure && !strings.Contains(p.What, "display")
+	})
+}
+
 func cureOfUnknown(key, in string, known map[string][]string) string {
 	switch key {
 	case "client_secret":
@@ -234,13 +244,15 @@ func tableNames(known map[string][]string) []string {
 	return names
 }
 
+const noneNear = "remove it; there are "
+
 // near says which of names was meant, or all of them where none is close.
 func near(name string, names []string) string {
 	best := slices.MinFunc(names, func(a, b string) int { return cmp.Compare(distance(a, name), distance(b, name)) })
 	if distance(best, name) <= max(1, len(best)/3) {
 		return fmt.Sprintf("did you mean %s?", best)
 	}
-	return "remove it; there are " + strings.Join(names, ", ")
+	return noneNear + strings.Join(names, ", ")
 }
 
 // distance is the Levenshtein distance: how many characters to add, remove or
