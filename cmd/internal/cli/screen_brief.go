@@ -11,6 +11,10 @@ import (
 // briefTitle is the title where there is room for 18 letters at most.
 const briefTitle = "Link to Amazon"
 
+// mostLeft is more than any code pair is good for: with more than that left, the
+// clock is wrong.
+const mostLeft = 24 * time.Hour
+
 // timeLeft says for how long a code pair is good, by the minute: a display that
 // is written to each second wears out, and takes the bus from others.
 func timeLeft(st agent.Status, now time.Time) (words, brief string) {
@@ -18,7 +22,7 @@ func timeLeft(st agent.Status, now time.Time) (words, brief string) {
 		return "", ""
 	}
 	switch left := st.LinkExpiresAt.Sub(now); {
-	case left <= 0:
+	case left <= 0, left > mostLeft:
 		return "", ""
 	case left <= time.Minute:
 		return "Less than a minute left.", "< 1 min"

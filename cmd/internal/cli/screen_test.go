@@ -228,6 +228,18 @@ func TestScreenChangesWithTimeAndOnlyThen(t *testing.T) {
 	}
 }
 
+// TestNobodyIsToldOfMillionsOfMinutes: a device without a battery for its clock
+// is in 1970 until the network tells it better.
+func TestNobodyIsToldOfMillionsOfMinutes(t *testing.T) {
+	st := pairStatus()
+	for _, expires := range []time.Time{noon().AddDate(56, 0, 0), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), time.Unix(0, 0)} {
+		st.LinkExpiresAt = &expires
+		if s := screenFor(st, noon()); s.Left != "" || s.Brief.Left != "" || unchangedFor(st, noon()) != 0 {
+			t.Errorf("a code that is good until %v: %q, %q; want nothing said of the time", expires, s.Left, s.Brief.Left)
+		}
+	}
+}
+
 func TestLinkAsksForThePasteBelow(t *testing.T) {
 	st := authorizeStatus()
 	st.LastError = &agent.Problem{Message: "said already"}
