@@ -159,3 +159,22 @@ func TestSmallestPanelShowsAddressAndCode(t *testing.T) {
 		t.Errorf("the rows end at pixels %d and %d; want amazon.com/us/code (about 126) and BEYHYS (about 48)", address, code)
 	}
 }
+
+// TestCodeForTypingIsSeenBesideEveryQRCode: where that is only the page's, nobody
+// could go on without it.
+func TestCodeForTypingIsSeenBesideEveryQRCode(t *testing.T) {
+	other := pair()
+	other.Code = "XXXXXX" // and the same to scan
+	for width := 64; width < 140; width += 4 {
+		for height := 64; height < 140; height++ {
+			var pictures [2]*displaytest.Sheet
+			for i, s := range []display.Screen{pair(), other} {
+				pictures[i] = displaytest.NewSheet(width, height)
+				mustDraw(t, display.NewCanvas(pictures[i], display.Traits{}), s)
+			}
+			if bytes.Equal(pictures[0].Pix, pictures[1].Pix) {
+				t.Errorf("%dx%d does not show the code for typing", width, height)
+			}
+		}
+	}
+}

@@ -94,6 +94,7 @@ func (p surface) merits(s Screen, try placing) []int {
 	blocks := try.blocks(s)
 	_, shown := p.arrange(try.text, blocks, p.leastTextScale())
 	return []int{
+		count(shown >= must),
 		count(module >= fairModule),
 		count(shown >= min(todo, highest(blocks))),
 		count(module >= goodModule),
@@ -110,10 +111,11 @@ func count(yes bool) int {
 	return 0
 }
 
-// room is the number of pixels along a square that leaves room for text.
+// room is the number of pixels along a square that leaves room for text: below,
+// for the row of a code for typing.
 func (p surface) room(below bool) int {
 	if below {
-		return min(p.width, p.height-boldRow-2)
+		return min(p.width, p.height-p.margin()-boldRow-(rowHeight-p.row()))
 	}
 	return min(p.height, p.width-fewestLetters*letter-p.margin())
 }

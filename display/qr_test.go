@@ -46,6 +46,8 @@ func TestAddressIsBrokenWhereItIsEasyToType(t *testing.T) {
 	}{
 		{"amazon.com/us/code", 8, "amazon|.com/us/|code"},
 		{"amazon.com/us/code", 18, "amazon.com/us/code"},
+		{"HTTP://192.168.1.20:9744/7K2Q", 13, "HTTP://192|.168.1.20|:9744/7K2Q"},
+		{"HTTP://192.168.1.20:9744/7K2Q", 8, "HTTP://|192.168|.1.20|:9744/|7K2Q"},
 		{"abcdefghij", 4, "abcd|efgh|ij"},
 		{"a.b", 0, "a|.|b"},
 	} {

@@ -209,8 +209,8 @@ func wrap(text string, columns int) []string {
 	return rows
 }
 
-// pieces breaks an address before a point or after a slash, where there is one
-// in the second half of a row.
+// pieces breaks an address before a point or a colon or after a slash, where
+// there is one in the second half of a row.
 func pieces(address string, columns int) []string {
 	columns = max(columns, 1)
 	var rows []string
@@ -218,7 +218,7 @@ func pieces(address string, columns int) []string {
 	for len(rest) > columns {
 		at := columns
 		for p := columns; p > columns/2; p-- {
-			if rest[p] == '.' || rest[p-1] == '/' {
+			if rest[p] == '.' || rest[p] == ':' || rest[p-1] == '/' {
 				at = p
 				break
 			}
