@@ -3,6 +3,7 @@ package display
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -91,7 +92,12 @@ func setEcho(f *os.File, on bool) (changed bool) {
 // for its carrier.
 func openTTY(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no %s; plug its adapter in, or write another device: %w", path, unix.ENOENT)
+	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EIO):
+		return nil, fmt.Errorf("nothing is behind %s; plug its adapter in, or write another device: %w", path, err)
+	case err != nil:
 		return nil, device.WithGroup(path, err)
 	}
 	if !isTerminal(f) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -195,6 +196,20 @@ func TestPlainFileIsNoTerminal(t *testing.T) {
 	}
 	if kept, _ := os.ReadFile(path); string(kept) != "keep" {
 		t.Errorf("the file now holds %q", kept)
+	}
+}
+
+// TestTerminalThatIsNotThereSaysWhatToDo: a serial adapter is easily unplugged.
+func TestTerminalThatIsNotThereSaysWhatToDo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ttyUSB0")
+	if _, err := display.OpenTerminal(path); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "there is no "+path+"; plug") {
+		t.Errorf("got %v, want what to do, and the cause for those who wait for the device", err)
+	}
+	if err := unix.Mkfifo(path, 0o600); err != nil { // its open fails as that of a port without hardware does
+		t.Fatal(err)
+	}
+	if _, err := display.OpenTerminal(path); err == nil || !strings.Contains(err.Error(), "nothing is behind "+path+"; plug") {
+		t.Errorf("got %v, want what to do", err)
 	}
 }
 
