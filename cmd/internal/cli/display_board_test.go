@@ -2,15 +2,18 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"lwa-agent/agent"
 	"lwa-agent/display"
@@ -136,5 +139,26 @@ func TestDeviceThatCameLaterEndsTheProcess(t *testing.T) {
 				t.Errorf("%s: it says %q", want.name, late)
 			}
 		})
+	}
+}
+
+// TestReportIsNeverMoreThanTheAgentTakes: it refused the whole, was asked again
+// each second, and its status had no display at all.
+func TestReportIsNeverMoreThanTheAgentTakes(t *testing.T) {
+	long := agent.Display{Driver: "png", Device: strings.Repeat("ü", 3000), Error: strings.Repeat("<", 9000)}
+	for _, lines := range [][]agent.Display{nil, {long}, slices.Repeat([]agent.Display{long}, 40)} {
+		body, err := reportOf(lines)
+		var told []agent.Display
+		if err != nil || len(body) > 8<<10 || json.Unmarshal(body, &told) != nil || len(told) != min(len(lines), 16) {
+			t.Fatalf("of %d displays the agent is told %d in %d bytes (%v)", len(lines), len(told), len(body), err)
+		}
+		for _, d := range told {
+			if d.Driver != "png" || len(d.Error) < 50 || !utf8.ValidString(d.Device) {
+				t.Errorf("of a display the agent is told %+v", d)
+			}
+		}
+	}
+	if len(long.Error) != 9000 {
+		t.Error("what others read was cut")
 	}
 }

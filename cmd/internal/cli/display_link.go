@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,12 +112,37 @@ func (l *displayLink) report(ctx context.Context, b *board, stderr io.Writer) {
 func post(ctx context.Context, kept *socket.Socket, lines []agent.Display) error {
 	ctx, cancel := context.WithTimeout(ctx, reportWithin)
 	defer cancel()
-	body, err := json.Marshal(lines)
+	body, err := reportOf(lines)
 	if err != nil {
 		return err
 	}
 	_, err = kept.Ask(ctx, http.MethodPost, "/display", string(body))
 	return err
+}
+
+// What the agent takes as a report.
+const (
+	mostReported = 16      // displays
+	mostReport   = 8 << 10 // bytes
+)
+
+// reportOf is what the agent is told of lines: as many of them, and as much of
+// their texts, as it takes. A status that lacks the end of an error is of more
+// use than one without displays.
+func reportOf(lines []agent.Display) (body []byte, err error) {
+	lines = slices.Clone(lines[:min(len(lines), mostReported)])
+	for most := mostReport / 2; ; most /= 2 {
+		for i := range lines {
+			for _, text := range []*string{&lines[i].Driver, &lines[i].Device, &lines[i].Shows, &lines[i].Error} {
+				if len(*text) > most {
+					*text = strings.ToValidUTF8((*text)[:most], "") + "…"
+				}
+			}
+		}
+		if body, err = json.Marshal(lines); err != nil || len(body) <= mostReport || most == 0 {
+			return body, err
+		}
+	}
 }
 
 // watchedConn tells when it is closed, also by the other side: the transport
