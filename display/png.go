@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"lwa-agent/display/internal/device"
 )
 
 // Size of the picture that OpenPNG writes unless others are asked for: those of
@@ -87,9 +89,10 @@ func (p pngFile) Bounds() image.Rectangle { return p.picture.Bounds() }
 
 func (p pngFile) Draw(dst image.Rectangle, src image.Image, at image.Point) error {
 	draw.Draw(p.picture, dst, src, at, draw.Src)
-	f, err := os.CreateTemp(filepath.Dir(p.path), "."+filepath.Base(p.path)+".*.tmp")
+	dir := filepath.Dir(p.path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(p.path)+".*.tmp")
 	if err != nil {
-		return reason(err)
+		return fmt.Errorf("a new picture in %s: %w", dir, device.WithGroup(dir, reason(err)))
 	}
 	err = cmp.Or(png.Encode(f, p.picture), f.Chmod(0o644))
 	err = cmp.Or(err, f.Close())

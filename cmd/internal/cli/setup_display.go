@@ -20,6 +20,9 @@ func displayFlag(text string) (c panel.Config, ok bool, err error) {
 	}
 	c.Driver, c.Device, _ = strings.Cut(text, ":")
 	_, err = panel.Find(c.Driver)
+	if c.Driver == "png" && c.Device == "" {
+		err = errors.New("png needs a file, as in png:/run/lwa-agent-display/link.png")
+	}
 	return c, err == nil, err
 }
 
