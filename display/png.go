@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/draw"
 	"image/png"
 	"io"
 	"io/fs"
@@ -22,6 +21,10 @@ import (
 const (
 	pngWidth  = 480
 	pngHeight = 320
+
+	// mostPixels are those of the largest screens that are sold, 7680x4320. Each
+	// takes a byte while it is drawn, and the unit has 96 MiB for all displays.
+	mostPixels = 7680 * 4320
 )
 
 // OpenPNG shows screens in the file path, readable by everybody: for a web page, a
@@ -43,8 +46,10 @@ func OpenPNG(path string, width, height int, widthMM float64) (*Canvas, error) {
 		return nil, err
 	}
 	size := image.Rect(0, 0, cmp.Or(width, pngWidth), cmp.Or(height, pngHeight))
-	traits := Traits{Pitch: widthMM / float64(size.Dx())}
-	return NewCanvas(pngFile{path: path, picture: image.NewGray(size)}, traits), nil
+	if pixels := size.Dx() * size.Dy(); pixels > mostPixels {
+		return nil, fmt.Errorf("a picture of %dx%d has %d pixels, and %d is the most; write a smaller width or height", size.Dx(), size.Dy(), pixels, mostPixels)
+	}
+	return NewCanvas(pngFile{path, size}, Traits{Pitch: widthMM / float64(size.Dx())}), nil
 }
 
 // replaceable reports whether a picture may take the place of what path names. A
@@ -66,7 +71,7 @@ func replaceable(path string) error {
 	}
 	begin := make([]byte, len(signature))
 	n, err := io.ReadFull(f, begin)
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
 	}
 	// Zeros are what a power cut leaves of a picture.
@@ -76,25 +81,25 @@ func replaceable(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// pngFile is a periph.Drawer that keeps its picture in a file.
+// pngFile is a periph.Drawer that keeps its picture in a file, and nowhere else:
+// it is drawn whole.
 type pngFile struct {
-	path    string
-	picture *image.Gray
+	path string
+	size image.Rectangle
 }
 
 func (p pngFile) String() string          { return p.path }
 func (p pngFile) Halt() error             { return nil }
 func (p pngFile) ColorModel() color.Model { return color.GrayModel }
-func (p pngFile) Bounds() image.Rectangle { return p.picture.Bounds() }
+func (p pngFile) Bounds() image.Rectangle { return p.size }
 
-func (p pngFile) Draw(dst image.Rectangle, src image.Image, at image.Point) error {
-	draw.Draw(p.picture, dst, src, at, draw.Src)
+func (p pngFile) Draw(_ image.Rectangle, src image.Image, _ image.Point) error {
 	dir := filepath.Dir(p.path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(p.path)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("a new picture in %s: %w", dir, device.WithGroup(dir, reason(err)))
 	}
-	err = cmp.Or(png.Encode(f, p.picture), f.Chmod(0o644))
+	err = cmp.Or(png.Encode(f, src), f.Chmod(0o644))
 	err = cmp.Or(err, f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), p.path)

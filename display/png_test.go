@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -147,5 +148,25 @@ func TestDirectoryThatCannotBeWrittenIsOneFault(t *testing.T) {
 	_, second := d.Draw(pair())
 	if first == nil || second == nil || first.Error() != second.Error() || !strings.Contains(first.Error(), "link.png: ") {
 		t.Errorf("%v, then %v; want the same twice, with the name of the picture", first, second)
+	}
+}
+
+// TestPictureLeavesMemoryForTheOtherDisplays: a side may have 16,384 pixels. With
+// two of them the process was killed, and started, and killed.
+func TestPictureLeavesMemoryForTheOtherDisplays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "link.png")
+	if _, err := display.OpenPNG(path, 16384, 16384, 0); err == nil || !strings.Contains(err.Error(), "write a smaller width") {
+		t.Errorf("got %v, want what to do", err)
+	}
+	d, err := display.OpenPNG(path, 3840, 2160, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	mustDraw(t, d, pair())
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 3840*2160*3/2 {
+		t.Errorf("a picture of 8.3 MB takes %d bytes, want it held once", took)
 	}
 }

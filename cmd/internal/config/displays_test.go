@@ -50,7 +50,7 @@ func TestDisplaysAreFoundBesideOtherMistakes(t *testing.T) {
 // would go on with the screen that nobody configured and say nothing.
 func TestWhatWasMeantForADisplayIsSaid(t *testing.T) {
 	for text, want := range map[string]string{
-		"[[display]]\ndriver = \"png\"\nadress = 0x3d\n": "3: unknown key display[0].adress; did you mean address?",
+		"[[display]]\ndriver = \"png\"\naddres = 0x3d\n": "3: unknown key display[0].addres; did you mean address?",
 		"[display]\ndriver = \"png\"\n":                  "1: display is a list, of which this is no element; write [[display]] with two brackets",
 		"[[displays]]\ndriver = \"png\"\n":               "1: unknown table displays; did you mean display?",
 		"display = \"png\"\n":                            "1: unknown key display; display is a list of tables: write [[display]], and its keys in the lines below",
