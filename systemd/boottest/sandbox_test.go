@@ -42,10 +42,11 @@ func (d *device) sandboxes() string {
 	d.mknod()
 	as := func(unit string) string {
 		// RuntimeDirectory= would be removed at the end, with the real unit's
-		// sockets in it.
+		// sockets in it, and what runs after the end would truncate the output.
 		return d.must("cat", "/lib/systemd/system/"+unit+".service") + `
 [Service]
 RuntimeDirectory=
+ExecStopPost=
 ExecStart=
 ExecStart=/usr/bin/probe
 Restart=no
