@@ -46,6 +46,10 @@ type Config struct {
 	ClockSet       <-chan struct{}
 	Log            *slog.Logger
 
+	// StoreKeyFile holds the 32 bytes that what is kept in StateDir is encrypted
+	// with; empty, or no such file: it is kept in plain text. It is read once.
+	StoreKeyFile string
+
 	disk fileSystem // nil: the kernel's
 }
 
@@ -54,13 +58,14 @@ type Config struct {
 // it sends an event or a question and may give up waiting; who wants to know
 // something reads the published view.
 type Agent struct {
-	cfg    Config
-	notice Warning     // of the state directory
-	client *lwa.Client // of the next call; calls in flight have copies
-	disk   fileSystem
-	store  *store
-	m      *machine
-	serial string // made and kept; empty while it could not be kept
+	cfg     Config
+	notice  Warning     // of the state directory
+	client  *lwa.Client // of the next call; calls in flight have copies
+	disk    fileSystem
+	store   *store
+	m       *machine
+	serial  string        // made and kept; empty while it could not be kept
+	settled time.Duration // uptime when the store was last settled, or tried to be
 
 	inbox       *inbox
 	stopInbox   context.CancelFunc
@@ -98,6 +103,7 @@ func New(cfg Config) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	st.useKey(cfg.StoreKeyFile)
 	rec, trouble := st.load()
 	if errors.Is(trouble, errNewer) {
 		return nil, errors.Join(trouble, st.close())
@@ -110,8 +116,9 @@ func New(cfg Config) (*Agent, error) {
 	var why string
 	if trouble != nil {
 		why = strings.ReplaceAll(trouble.Error(), "\n", "; ")
-		cfg.Log.Error("state directory damaged", "error", why)
+		cfg.Log.Error("state directory cannot be read", "error", why)
 	}
+	a.settleStore(rec)
 	_ = a.keepSerial() // tried again before the first save
 	if cfg.RuntimeDir != "" {
 		if err := a.prepareRuntimeDir(); err != nil {
@@ -120,7 +127,9 @@ func New(cfg Config) (*Agent, error) {
 	}
 	now := cfg.Uptime()
 	seed := rand.NewPCG(rand.Uint64(), rand.Uint64())
-	a.m = newMachine(a.settings(), rec, a.loadAccess(rec.Link), why, now, bootTime(now), rand.New(seed))
+	a.m = newMachine(a.settings(), rec, a.loadAccess(rec.Link), now, bootTime(now), rand.New(seed))
+	a.m.foundOnDisk(trouble, why)
+	a.m.writes = st.writes
 	if a.notice = st.lasting(); a.notice != (Warning{}) {
 		cfg.Log.Warn("state directory", "warning", a.notice.Message, "hint", a.notice.Hint)
 	}

@@ -18,7 +18,7 @@ func TestCrashLoopIsNoHammering(t *testing.T) {
 	var begun []time.Duration
 	for crashes := 0; now < bootUp+6*hour; crashes++ {
 		w := &world{t: t, now: now, replies: map[uint64]reply{}}
-		w.m = newMachine(testSettings(MethodCode), record{Link: testLink()}, access{}, "", now, time.Unix(0, 0), unlinkedWorld(t).m.rng)
+		w.m = newMachine(testSettings(MethodCode), record{Link: testLink()}, access{}, now, time.Unix(0, 0), unlinkedWorld(t).m.rng)
 		w.m.afterCrashes(crashes)
 		w.do(ticked{})
 		for w.m.inCall.id == 0 {

@@ -70,7 +70,7 @@ func newFleet(t *testing.T, n, capacity int, spread time.Duration) *fleet {
 	f.served = make([]time.Duration, 0, n)
 	for i := range f.devices {
 		start := 25*time.Second + time.Duration(max(0, f.rng.NormFloat64())*6*float64(time.Second)) + upTo(8*time.Second, f.rng)
-		f.devices[i].m = newMachine(set, record{Link: testLink()}, access{}, "", start, time.Unix(1_800_000_000, 0), f.rng)
+		f.devices[i].m = newMachine(set, record{Link: testLink()}, access{}, start, time.Unix(1_800_000_000, 0), f.rng)
 		f.queue = append(f.queue, alarm{start, int32(i)})
 	}
 	heap.Init(&f.queue)

@@ -82,7 +82,7 @@ func (h *history) start() {
 	}
 	h.set.bootID = fmt.Sprint("boot-", h.boots)
 	h.open, h.callID = nil, 0
-	h.m = newMachine(h.set, h.disk, kept, "", h.now, time.Unix(1_800_000_000, 0), h.rng)
+	h.m = newMachine(h.set, h.disk, kept, h.now, time.Unix(1_800_000_000, 0), h.rng)
 	h.do(ticked{})
 }
 

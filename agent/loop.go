@@ -59,6 +59,7 @@ func (a *Agent) end() error {
 // it any more, and systemd starts another.
 func (a *Agent) tick() error {
 	a.handle(ticked{synchronized: clockSynchronized(), epoch: bootTime(a.cfg.Uptime()), disk: a.lookAtDisk()})
+	a.settleAgain()
 	if a.inbox != nil {
 		a.inbox.rescan()
 	}

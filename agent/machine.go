@@ -109,20 +109,12 @@ const (
 	callImport
 )
 
-// newMachine starts from what the disk and the runtime directory hold. trouble
-// tells what was wrong with the disk's part.
-func newMachine(set settings, rec record, kept access, trouble string, now time.Duration, epoch time.Time, rng *rand.Rand) *machine {
+// newMachine starts from what the disk and the runtime directory hold.
+func newMachine(set settings, rec record, kept access, now time.Duration, epoch time.Time, rng *rand.Rand) *machine {
 	m := &machine{
 		set: set, rng: rng, now: now, epoch: epoch, rec: rec,
 		offerDue: now, refresh: idle(), account: idle(), prove: idle(), newPair: at(now),
 		ticked: now - tickIdle, lastReport: -1, renewed: -refreshGap, network: noHope(), clockMoved: noHope(), lastAttend: -attendEvery, seen: now,
-	}
-	if trouble != "" {
-		hint := "link the device again"
-		if m.linked() {
-			hint = "nothing needs to be done: the copy before it is in use"
-		}
-		m.raise(sourceDamage, "store_damaged", trouble, hint)
 	}
 	if m.linked() && kept.left(now) > 0 {
 		m.access = kept

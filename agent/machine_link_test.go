@@ -17,7 +17,7 @@ func TestAttemptIsSavedBeforeItsQRCodeIsShown(t *testing.T) {
 	}
 
 	full := &world{t: t, now: bootUp, full: true, replies: map[uint64]reply{}}
-	full.m = newMachine(testSettings(MethodCode), record{}, access{}, "", bootUp, time.Unix(0, 0), w.m.rng)
+	full.m = newMachine(testSettings(MethodCode), record{}, access{}, bootUp, time.Unix(0, 0), w.m.rng)
 	full.do(ticked{})
 	if url := full.m.status().AuthorizeURL; url != "" {
 		t.Error("a link is offered although its outcome could not be saved: a person would sign in for nothing")

@@ -229,7 +229,7 @@ func TestStartLongAfterBootRefreshesAtOnce(t *testing.T) {
 func TestTokenOfTheSameBootIsUsedWithoutACall(t *testing.T) {
 	kept := access{Token: lwa.NewSecret("Atza|kept"), Expires: bootUp + 40*time.Minute, Life: hour}
 	w := &world{t: t, now: bootUp, replies: map[uint64]reply{}}
-	w.m = newMachine(testSettings(MethodCode), record{Link: testLink()}, kept, "", w.now, time.Unix(0, 0), unlinkedWorld(t).m.rng)
+	w.m = newMachine(testSettings(MethodCode), record{Link: testLink()}, kept, w.now, time.Unix(0, 0), unlinkedWorld(t).m.rng)
 	w.do(ticked{})
 	w.wantReply(w.ask(time.Minute), done, "the token is good for 40 minutes")
 	w.wantNoCall("a restart of the agent")

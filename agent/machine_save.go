@@ -1,6 +1,9 @@
 package agent
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // What could not be saved is saved again after storeRetry, then after twice as
 // long each time: a disk that fails is not worn out by it.
@@ -49,6 +52,27 @@ func (m *machine) saved(ev saved) {
 		m.raiseStore(ev.problem, ev.hint)
 	}
 	then(ev.problem)
+}
+
+const storeKeyHint = "make the key again as encrypt.conf in /usr/share/doc/lwa-agent/examples says, then: systemctl restart lwa-agent"
+
+// foundOnDisk tells what was wrong with the records at the start; why is trouble
+// on a line.
+func (m *machine) foundOnDisk(trouble error, why string) {
+	code, hint := "store_damaged", "link the device again"
+	switch {
+	case trouble == nil:
+		return
+	case errors.Is(trouble, errStoreKey):
+		code, hint = "store_key", storeKeyHint
+	case m.linked() && errors.Is(trouble, errUndecryptable):
+		code, hint = "store_undecryptable", "nothing needs to be done: the link that the key of now fits is in use"
+	case m.linked():
+		hint = "nothing needs to be done: the copy before it is in use"
+	case errors.Is(trouble, errUndecryptable):
+		code, hint = "store_undecryptable", "give the agent that key again (store-key) and restart it, and the link is taken up; or link the device again"
+	}
+	m.raise(sourceDamage, code, why, hint)
 }
 
 func (m *machine) raiseStore(problem, hint string) {

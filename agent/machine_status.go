@@ -108,6 +108,8 @@ func (m *machine) reason() string {
 		return "there is a link of another client id or token endpoint; it is kept and not used"
 	case m.revoked():
 		return "removed in the Amazon account"
+	case m.problems[sourceDamage].Code == "store_undecryptable":
+		return "the link on the disk is encrypted with a key that is not there"
 	case m.problems[sourceDamage].Code != "":
 		return "the link on the disk cannot be read"
 	case m.unlinkReason != "":

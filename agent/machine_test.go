@@ -51,7 +51,7 @@ func testLink() link {
 // newWorld starts a machine from rec at an uptime.
 func newWorld(t *testing.T, set settings, rec record, now time.Duration) *world {
 	w := &world{t: t, now: now, disk: rec, replies: map[uint64]reply{}}
-	w.m = newMachine(set, rec, access{}, "", now, time.Unix(1_800_000_000, 0), rand.New(rand.NewPCG(1, 2)))
+	w.m = newMachine(set, rec, access{}, now, time.Unix(1_800_000_000, 0), rand.New(rand.NewPCG(1, 2)))
 	w.do(ticked{})
 	return w
 }

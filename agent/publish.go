@@ -36,9 +36,7 @@ type replied struct {
 func (a *Agent) publish() {
 	v := &view{status: a.m.status(), access: a.m.access, reported: a.m.reported, next: make(chan struct{})}
 	v.status.Version = a.cfg.Version
-	if a.notice != (Warning{}) {
-		v.status.Warnings = append(v.status.Warnings, a.notice)
-	}
+	v.status.Warnings = append(v.status.Warnings, a.storeWarnings()...)
 	v.status.Displays = a.allDisplays()
 	if v.status.AuthorizeURL != "" {
 		v.status.Inbox = a.cfg.Inbox

@@ -65,6 +65,11 @@ type pair struct {
 
 func (p pair) isZero() bool { return p.DeviceCode.IsZero() }
 
+// isZero reports whether there is nothing that a save would keep.
+func (r record) isZero() bool {
+	return r.Link.isZero() && r.Candidate.isZero() && r.Attempts[0].State == "" && r.Pair.isZero() && len(r.Codes) == 0 && r.ConfigCode == ""
+}
+
 func (r record) tried(hash string) bool {
 	return hash == r.ConfigCode || slices.Contains(r.Codes, hash)
 }
@@ -148,7 +153,11 @@ func encodeRecord(r record, generation uint64) []byte {
 	if p := r.Pair; !p.isZero() {
 		f.Pair = &pairFile{p.DeviceCode.Reveal(), p.UserCode, p.VerificationURI, p.Interval, p.Life, p.BootID, p.MadeFor, p.Expires}
 	}
-	text, _ := json.Marshal(f) // only texts, numbers and times of this century: cannot fail
+	return withChecksum(f)
+}
+
+func withChecksum(file any) []byte {
+	text, _ := json.Marshal(file) // only texts, numbers and times of this century: cannot fail
 	return fmt.Appendf(nil, "%s\nsha256 %s\n", text, checksum(text))
 }
 
@@ -160,10 +169,22 @@ var errNewer = errors.New("written by a newer lwa-agent")
 // decodeRecord returns an error that wraps errCorrupt or errNewer, and never a
 // part of a record.
 func decodeRecord(text []byte) (record, uint64, error) {
+	body, err := checkedBody(text)
+	if err != nil {
+		return record{}, 0, err
+	}
+	return decodeBody(body)
+}
+
+func checkedBody(text []byte) ([]byte, error) {
 	body, sum, found := bytes.Cut(text, []byte("\nsha256 "))
 	if !found || string(bytes.TrimSuffix(sum, []byte("\n"))) != checksum(body) {
-		return record{}, 0, fmt.Errorf("checksum: %w", errCorrupt)
+		return nil, fmt.Errorf("checksum: %w", errCorrupt)
 	}
+	return body, nil
+}
+
+func decodeBody(body []byte) (record, uint64, error) {
 	var f recordFile
 	if err := json.Unmarshal(body, &f); err != nil {
 		return record{}, 0, fmt.Errorf("%w: %w", errCorrupt, err)

@@ -34,7 +34,11 @@ type store struct {
 	writes     uint64  // successful saves since the start
 	whole      bool    // the record on disk is good, and may be kept beside the next one
 	links      [2]link // of the record on disk, the link and the candidate
-	blocked    error   // a record is there that must not be written over
+	blocked    error   // a record is there that must not be written over, or a key that cannot be used
+
+	key     *storeKey // nil: records are in plain text
+	bare    bool      // with a key: something in the directory may still be in plain text
+	takenUp bool      // the record is one that was set aside until its key came back
 }
 
 // errLocked means that another agent runs on the same state directory.
@@ -104,32 +108,44 @@ func (s *store) within(do func(dir int) error) error {
 // never taken for "not linked" in silence: it is kept under another name and
 // the error tells of it, beside the record that was found instead.
 func (s *store) load() (record, error) {
-	var trouble error
+	trouble := s.blocked
+	s.bare = s.key != nil && s.anyBare()
 	for _, name := range []string{currentName, previousName} {
-		r, generation, err := s.read(name)
+		f := s.read(name)
 		switch {
-		case err == nil:
-			s.generation, s.whole = generation, name == currentName
-			s.links = [2]link{r.Link, r.Candidate}
-			return r, trouble
-		case errors.Is(err, errNewer):
-			s.blocked = fmt.Errorf("%s: %w; install that version again", s.path(name), err)
+		case f.err == nil:
+			s.generation, s.whole = f.generation, name == currentName
+			s.links = [2]link{f.record.Link, f.record.Candidate}
+			return s.takeUp(f.record), trouble
+		case errors.Is(f.err, errNewer):
+			s.blocked = fmt.Errorf("%s: %w; install that version again", s.path(name), f.err)
 			return record{}, s.blocked
-		case errors.Is(err, fs.ErrPermission):
-			s.blocked = err
+		case errors.Is(f.err, fs.ErrPermission):
+			s.blocked = f.err
 			return record{}, s.blocked
-		case !errors.Is(err, fs.ErrNotExist):
-			trouble = errors.Join(trouble, s.setAside(name, err))
+		case s.blocked != nil: // by its key: nothing is touched until that is mended
+		case !errors.Is(f.err, fs.ErrNotExist):
+			trouble = errors.Join(trouble, s.setAside(name, f))
 		}
 	}
-	return record{}, trouble
+	return s.takeUp(record{}), trouble
 }
 
-func (s *store) read(name string) (r record, generation uint64, err error) {
+// stored is what a file of the store holds, or why it cannot be read.
+type stored struct {
+	record     record
+	generation uint64
+	sealedBy   string // the id of the key it is encrypted with; empty: plain, or damaged
+	bare       bool   // it may have a token in plain text
+	err        error
+}
+
+func (s *store) read(name string) (f stored) {
 	failed := func(op string, err error) error { return &fs.PathError{Op: op, Path: s.path(name), Err: err} }
-	err = s.within(func(dir int) error {
+	f.err = s.within(func(dir int) error {
 		fd, err := s.disk.open(dir, name, unix.O_RDONLY, 0)
 		if err != nil {
+			f.bare = !errors.Is(err, fs.ErrNotExist)
 			return failed("open", err)
 		}
 		defer s.disk.close(fd)
@@ -140,24 +156,33 @@ func (s *store) read(name string) (r record, generation uint64, err error) {
 			}
 		}
 		text, err := readAll(s.disk, fd, maxRecord)
+		f.bare = err != nil || mayBePlain(text)
 		if err != nil {
 			return failed("read", err)
 		}
-		r, generation, err = decodeRecord(text)
+		f.record, f.generation, f.sealedBy, err = s.key.decode(text)
 		return err
 	})
-	return r, generation, err
+	return f
 }
 
-// setAside keeps a damaged file as evidence, one of each name.
-func (s *store) setAside(name string, why error) error {
-	to := name + ".damaged"
+// setAside keeps a file that cannot be used as evidence: a damaged one of each
+// name, and one of each name and key that is not there.
+func (s *store) setAside(name string, f stored) error {
+	why, to := f.err, name+".damaged"
+	if errors.Is(why, errUndecryptable) {
+		to = undecryptable(name, f.sealedBy)
+	}
 	if pathed, is := errors.AsType[*fs.PathError](why); is {
 		why = pathed.Err
 	}
 	err := s.within(func(dir int) error { return s.disk.rename(dir, name, to) })
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.path(name), why)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%s: %w (kept as %s)", s.path(name), why, s.path(to))
+	case errors.Is(why, errUndecryptable): // its key may come back
+		s.blocked = fmt.Errorf("%s: %w, and it cannot be set aside: %w", s.path(name), why, err)
+		return s.blocked
 	}
-	return fmt.Errorf("%s: %w (kept as %s)", s.path(name), why, s.path(to))
+	return fmt.Errorf("%s: %w", s.path(name), why)
 }

@@ -9,11 +9,14 @@ import (
 )
 
 // roomNeeded is what must be free before anybody signs in, in bytes: the
-// largest record, written beside the one before it.
-const roomNeeded = 32 << 10
+// largest record, encrypted, written beside the one before it.
+const roomNeeded = 40 << 10
 
 // writable looks whether a save can work, without writing.
 func (s *store) writable() error {
+	if s.blocked != nil {
+		return s.blocked
+	}
 	err := unix.Access(s.dir, unix.W_OK)
 	if err == nil {
 		err = s.room()
@@ -55,6 +58,10 @@ const storeHint = "free space on the disk or make it writable; it is tried again
 
 func (a *Agent) cureOfStore(err error) string {
 	switch {
+	case errors.Is(err, errStoreKey):
+		return storeKeyHint
+	case errors.Is(err, errUndecryptable):
+		return "make the state directory writable, then: systemctl restart lwa-agent"
 	case a.store.blocked != nil, errors.Is(err, fs.ErrPermission):
 		return "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
 	case errors.Is(err, fs.ErrNotExist):

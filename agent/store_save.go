@@ -13,18 +13,20 @@ import (
 // empty one.
 //
 // A new link is written twice, so that both generations have it: what lies
-// before it is no link, or that of another account.
+// before it is no link, or that of another account. So is the first record
+// under a key: what lies before it is in plain text.
 func (s *store) save(r record) error {
 	if err := s.write(r); err != nil {
 		return err
 	}
-	was := s.links
+	again, was := s.bare, s.links
 	s.links = [2]link{r.Link, r.Candidate}
 	for _, l := range s.links {
-		if !l.isZero() && !l.sameGrant(was[0]) && !l.sameGrant(was[1]) {
-			_ = s.write(r) // it is on the disk already
-			break
-		}
+		again = again || !l.isZero() && !l.sameGrant(was[0]) && !l.sameGrant(was[1])
+	}
+	cleared := s.clearUp()
+	if again && s.write(r) == nil && cleared { // else it is on the disk all the same
+		s.bare = false
 	}
 	return nil
 }
@@ -34,6 +36,9 @@ func (s *store) write(r record) error {
 		return s.blocked
 	}
 	text := encodeRecord(r, s.generation+1)
+	if s.key != nil {
+		text = s.key.seal(text)
+	}
 	if err := s.replace(currentName, text, s.whole); err != nil {
 		return err
 	}
@@ -49,14 +54,10 @@ func (s *store) forget(r record) error {
 	if s.blocked != nil {
 		return s.blocked
 	}
-	err := s.within(func(dir int) error {
-		for _, suffix := range []string{".1", ".tmp", ".1.tmp", ".damaged", ".1.damaged"} {
-			if err := s.remove(dir, currentName+suffix); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	aside, err := s.undecryptables()
+	if err == nil {
+		err = s.removeAll(append(aside, append(leftovers(), previousName)...)...)
+	}
 	if err != nil {
 		return err
 	}
@@ -116,6 +117,22 @@ func (s *store) copyFile(dir int, from, to string) error {
 		return err
 	}
 	return writeNew(s.disk, dir, to, text, 0o600)
+}
+
+// leftovers are what a crash or a damage leaves of a record.
+func leftovers() []string {
+	return []string{currentName + ".tmp", previousName + ".tmp", currentName + ".damaged", previousName + ".damaged"}
+}
+
+func (s *store) removeAll(names ...string) error {
+	return s.within(func(dir int) error {
+		for _, name := range names {
+			if err := s.remove(dir, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // remove makes sure that there is no such file.

@@ -29,6 +29,9 @@ var consoleExample string
 //go:embed state.conf
 var stateExample string
 
+//go:embed encrypt.conf
+var encryptExample string
+
 //go:embed consumer.service
 var consumerExample string
 
@@ -55,6 +58,7 @@ func Files() []File {
 		{"usr/lib/udev/rules.d/60-lwa-agent.rules", udevRules},
 		{"usr/share/doc/lwa-agent/examples/console.conf", consoleExample},
 		{"usr/share/doc/lwa-agent/examples/state.conf", stateExample},
+		{"usr/share/doc/lwa-agent/examples/encrypt.conf", encryptExample},
 		{"usr/share/doc/lwa-agent/examples/consumer.service", consumerExample},
 	}
 }

@@ -74,6 +74,7 @@ func TestVerifyHasNothingToSay(t *testing.T) {
 		"display, with a console":    verifiable(t, display, "console.conf"),
 		"provision":                  verifiable(t, provision),
 		"core, with state elsewhere": verifiable(t, core, "state.conf"),
+		"core, encrypted":            verifiable(t, core, "encrypt.conf"),
 	} {
 		// It ends with 0 for unknown keys and wrong values: its words are what counts.
 		out, err := exec.CommandContext(t.Context(), "systemd-analyze", "--man=no", "verify", unit).CombinedOutput()
@@ -124,7 +125,7 @@ func TestSandboxScores(t *testing.T) {
 // TestEachLineHasAReason: a sandbox line that nobody can explain is one that
 // nobody dares to change.
 func TestEachLineHasAReason(t *testing.T) {
-	for _, name := range []string{core, display, provision, "console.conf", "state.conf", "tmpfiles.conf", "sysusers.conf"} {
+	for _, name := range []string{core, display, provision, "console.conf", "state.conf", "encrypt.conf", "tmpfiles.conf", "sysusers.conf"} {
 		explained, directives := false, 0
 		for number, line := range strings.Split(read(t, name), "\n") {
 			switch {

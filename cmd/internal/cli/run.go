@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -150,8 +151,18 @@ func agentConfig(cfg config.Config, env config.Env) agent.Config {
 		},
 		Method: cfg.Method, Code: cfg.Code, BootSpread: cfg.BootSpread, Inbox: cfg.Inbox, TokenFiles: cfg.TokenFiles,
 		StateDir: cfg.StateDir, RuntimeDir: cfg.RuntimeDir, BootID: bootID(env), BoardID: agent.BoardID(), Version: shortVersion(),
-		Uptime: agent.Uptime,
+		Uptime: agent.Uptime, StoreKeyFile: storeKeyFile(env),
 	}
+}
+
+// storeKeyFile is where systemd puts the credential store-key, if the unit has
+// one (systemd.exec(5), LoadCredentialEncrypted=).
+func storeKeyFile(env config.Env) string {
+	dir := env("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, "store-key")
 }
 
 func pageConfig(cfg config.Config) linkpage.Config {
