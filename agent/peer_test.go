@@ -25,6 +25,7 @@ var verbs = []struct{ socket, method, target, body string }{
 	{agentSockName, "POST", "/relink", strings.Repeat("x", maxBody+1)},
 	{agentSockName, "DELETE", "/relink", strings.Repeat("x", maxBody+1)},
 	{agentSockName, "POST", "/unlink", strings.Repeat("x", maxBody+1)},
+	{agentSockName, "POST", "/import", strings.Repeat("x", maxBody+1)},
 	{eventsSockName, "GET", "/status", ""},
 	{eventsSockName, "GET", "/nothing", ""},
 	{eventsSockName, "POST", "/display", strings.Repeat("x", maxBody+1)},

@@ -31,6 +31,7 @@ func TestEverythingElseIsNotThere(t *testing.T) {
 		{eventsSockName, "DELETE", "/relink"},
 		{eventsSockName, "POST", "/unlink"},
 		{eventsSockName, "POST", "/attend"},
+		{eventsSockName, "POST", "/import"},
 		{eventsSockName, "GET", "/../token"},
 		{eventsSockName, "GET", "//token"},
 		{eventsSockName, "GET", "/events/../token"},
