@@ -50,11 +50,11 @@ func TestDisplaysAreFoundBesideOtherMistakes(t *testing.T) {
 // would go on with the screen that nobody configured and say nothing.
 func TestWhatWasMeantForADisplayIsSaid(t *testing.T) {
 	for text, want := range map[string]string{
-		"[[display]]\ndriver = \"png\"\naddres = 0x3d\n": "3: unknown key display[0].addres; did you mean address?",
-		"[display]\ndriver = \"png\"\n":                  "1: display is a list, of which this is no element; write [[display]] with two brackets",
-		"[[displays]]\ndriver = \"png\"\n":               "1: unknown table displays; did you mean display?",
-		"display = \"png\"\n":                            "1: unknown key display; display is a list of tables: write [[display]], and its keys in the lines below",
-		"driver = \"png\"\n":                             "1: unknown key driver; driver belongs below [[display]]",
+		"[[display]]\ndriver = \"png\"\nrotat = 90\n": "3: unknown key display[0].rotat; did you mean rotate?",
+		"[display]\ndriver = \"png\"\n":               "1: display is a list, of which this is no element; write [[display]] with two brackets",
+		"[[displays]]\ndriver = \"png\"\n":            "1: unknown table displays; did you mean display?",
+		"display = \"png\"\n":                         "1: unknown key display; display is a list of tables: write [[display]], and its keys in the lines below",
+		"driver = \"png\"\n":                          "1: unknown key driver; driver belongs below [[display]]",
 	} {
 		path := write(t, "c.toml", 0o600, text)
 		if _, err := LoadDisplays(path); sprint("%v", err) != path+":"+want {
