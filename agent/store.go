@@ -125,7 +125,9 @@ func (s *store) load() (record, error) {
 			return record{}, s.blocked
 		case s.blocked != nil: // by its key: nothing is touched until that is mended
 		case !errors.Is(f.err, fs.ErrNotExist):
-			trouble = errors.Join(trouble, s.setAside(name, f))
+			if err := s.setAside(name, f); s.blocked != nil || !errors.Is(err, errUndecryptable) || !errors.Is(trouble, errUndecryptable) {
+				trouble = errors.Join(trouble, err) // of two for want of one key, one is told
+			}
 		}
 	}
 	return s.takeUp(record{}), trouble

@@ -82,6 +82,18 @@ func TestEncryptedRecordShowsNothingAndComesBack(t *testing.T) {
 	}
 }
 
+func TestLookFromOutsideFindsNothingWrongWithAnEncryptedRecord(t *testing.T) {
+	d := newStateDir(t)
+	d.saveSealed(keyFile(t, 1), fullRecord("a"))
+	if _, err := LookAtState(d.path); err != nil {
+		t.Errorf("%v, with no key to look with", err)
+	}
+	must(t, os.Truncate(d.file(currentName), 300))
+	if _, err := LookAtState(d.path); err == nil {
+		t.Error("damaged, and nothing is said")
+	}
+}
+
 func TestTwoSavesOfARecordAreNotTheSameText(t *testing.T) {
 	k, plain := testKey(t, 1), encodeRecord(fullRecord("a"), 1)
 	if bytes.Equal(k.seal(plain), k.seal(plain)) {

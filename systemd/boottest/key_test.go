@@ -78,7 +78,7 @@ func TestLinkUnderAKeyOfSystemd(t *testing.T) {
 		d.must("sh", "-c", "head -c 32 /dev/urandom | systemd-creds encrypt --with-key=host --name=store-key - "+storedKey)
 		return d.wantAsking(serial)
 	})
-	for name, made := range map[string]string{"empty": "true", "too short": "printf 31.bytes.are.one.too.few.for.a.k"} {
+	for name, made := range map[string]string{"empty": "true", "too short": "printf %031d 0"} {
 		s.Step("a key that is "+name+": nothing is touched", func() string {
 			d.must("sh", "-c", made+" | systemd-creds encrypt --with-key=host --name=store-key - "+storedKey)
 			before := d.must("sh", "-c", "cat "+stateFiles+"/link.json | sha256sum")

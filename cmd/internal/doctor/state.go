@@ -46,6 +46,10 @@ func checkState(_ context.Context, f *facts) []Finding {
 			all = append(all, warn("look after the disk or the SD card; then remove the file",
 				"%s was damaged once and is kept as evidence", filepath.Join(dir, e.Name())))
 		}
+		if strings.Contains(e.Name(), ".undecryptable-") {
+			all = append(all, warn("give the agent that store-key again and restart it, or link the device again",
+				"%s is a link whose key is not there", filepath.Join(dir, e.Name())))
+		}
 	}
 	if len(all) == 0 {
 		all = one(ok("%s%s", dir, writesOf(f.status)))

@@ -129,7 +129,7 @@ func endOf(u unit) (cause, cure string) {
 	case "233":
 		return "its runtime directory cannot be made (233/RUNTIME_DIRECTORY)", "is /run writable?"
 	case "243":
-		return "a credential cannot be read (243/CREDENTIALS)", "correct LoadCredential= in the drop-in: systemctl cat lwa-agent"
+		return "a credential cannot be read (243/CREDENTIALS)", "correct LoadCredential= in the drop-in, or make the credential again on this device: systemctl cat lwa-agent"
 	case "", "0":
 		return "result " + u["Result"], ""
 	}
