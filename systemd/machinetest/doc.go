@@ -5,6 +5,7 @@
 //
 //	go test -tags machinetest -v -run Screens ./systemd/machinetest
 //	go test -tags machinetest -v -run Boards ./systemd/machinetest
+//	go test -tags machinetest -v -run PowerCuts ./systemd/machinetest -crash-points 120
 //
 // A board is data: a PC, QEMU's own arm64 board, a Raspberry Pi 3B. The kernel is
 // Debian's newest for the release, unpacked and never installed; it and Debian
@@ -24,6 +25,11 @@
 // it is a /dev/i2c-N like any other, and it can be unplugged. With -artifacts,
 // all pictures are kept.
 //
-// What this cannot show: the timing of real hardware, HDMI hot-plug, pins, a
-// Raspberry Pi's own kernel and firmware.
+// For power cuts, a machine does nothing but save by the agent's own store, on a
+// disk whose orders QEMU writes down (blklogwrites). From these the test makes
+// the disks that would have been left at any moment, and has the store read them.
+//
+// What this cannot show: writes torn in the middle of a request, a card whose own
+// tables suffer, the timing of real hardware, HDMI hot-plug, pins, a Raspberry
+// Pi's own kernel and firmware.
 package machinetest

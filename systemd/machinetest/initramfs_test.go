@@ -29,17 +29,26 @@ exec /busybox switch_root /root /sbin/init
 // disk, and a script.
 func initramfs(t *testing.T, b board, k kernel, path string) {
 	t.Helper()
+	writeInitramfs(t, path, []string{"dev", "proc", "root"}, map[string][]byte{
+		"busybox": read(t, busybox(t, b.debian)),
+		"init":    fmt.Appendf(nil, initScript, b.root),
+	}, k.withDependencies(t, b.early))
+}
+
+func writeInitramfs(t *testing.T, path string, dirs []string, programs map[string][]byte, modules []string) {
+	t.Helper()
 	out, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := &archive{out: out}
-	for _, dir := range []string{"dev", "proc", "root", "modules"} {
+	for _, dir := range append(dirs, "modules") {
 		a.add(dir, 0o40755, nil)
 	}
-	a.add("busybox", 0o100755, read(t, busybox(t, b.debian)))
-	a.add("init", 0o100755, fmt.Appendf(nil, initScript, b.root))
-	for i, file := range k.withDependencies(t, b.early) {
+	for name, program := range programs {
+		a.add(name, 0o100755, program)
+	}
+	for i, file := range modules {
 		// The shell sorts by name; the order is that of the dependencies.
 		a.add(fmt.Sprintf("modules/%02d-%s", i, filepath.Base(file)), 0o100644, read(t, file))
 	}

@@ -22,6 +22,8 @@ var tools = map[string]string{
 	"modprobe":            "kmod",
 	"depmod":              "kmod",
 	"mke2fs":              "e2fsprogs",
+	"e2fsck":              "e2fsprogs",
+	"debugfs":             "e2fsprogs",
 	"mmdebstrap":          "mmdebstrap",
 	"zbarimg":             "zbar-tools",
 	"dpkg":                "dpkg",
