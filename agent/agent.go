@@ -19,7 +19,7 @@ import (
 )
 
 // Config is what an agent is made from. Of it, Client, Method, Code,
-// BootSpread, Inbox and TokenFiles can be changed later by Reconfigure.
+// BootSpread, Inbox, TokenFiles and Access can be changed later by Reconfigure.
 type Config struct {
 	Client     lwa.Client // an empty SerialNumber is made once and kept
 	Method     string     // MethodCode or MethodCBL
@@ -27,6 +27,7 @@ type Config struct {
 	BootSpread time.Duration
 	Inbox      []string // paths that take dropped files; with a trailing slash a directory
 	TokenFiles []TokenFile
+	Access     []Access // none: the sockets' groups alone decide
 
 	StateDir   string
 	RuntimeDir string // of the sockets and the access token; empty: none of them, for tests in virtual time
@@ -80,10 +81,13 @@ type Agent struct {
 	turns       uint64               // it had made by then
 	tokenSock   *tokenSocket         // nil while not linked
 	servers     []httpSocket
-	runtimeLock *os.File // held for life, or a second agent would take the sockets over
+	toldEnd     time.Time // of the access token, in the token files
+	runtimeLock *os.File  // held for life, or a second agent would take the sockets over
 
 	// For other goroutines.
 	view     atomic.Pointer[view]
+	rules    atomic.Pointer[rules]
+	takings  takings
 	accepted atomic.Uint64 // numbers connections
 	denied   atomic.Int64  // uptime when a denial was last told to the log
 	events   chan event
@@ -137,6 +141,7 @@ func New(cfg Config) (*Agent, error) {
 		cfg.Log.Warn("link", "warning", w.Message, "hint", w.Hint)
 	}
 	a.started = now
+	a.rules.Store(resolve(cfg.Access))
 	a.heedCrashes()
 	if news := a.lookAtDisk(); news.problem != "" {
 		cfg.Log.Warn("state directory cannot be written", "error", news.problem)

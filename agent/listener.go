@@ -47,6 +47,10 @@ type unixListener struct {
 	free     chan struct{}  // a place for each connection that may be open
 	users    sync.Map       // uid to *atomic.Int32, how many connections are open; few uids may connect at all
 	accepted *atomic.Uint64 // connections of all sockets: their numbers
+
+	rules  *atomic.Pointer[rules] // nil: its group alone decides
+	offers right                  // what rules are about that is to be had there
+	letsIn bool                   // others than its group may connect, by rules
 }
 
 func (a *Agent) listenUnix(name string, gid, connections int) (*unixListener, error) {
@@ -71,7 +75,15 @@ func (a *Agent) listenUnix(name string, gid, connections int) (*unixListener, er
 		return nil, errors.Join(err, l.Close(), os.Remove(tmp))
 	}
 	end := sync.OnceValue(func() error { return errors.Join(ignoreMissing(os.Remove(path)), l.Close()) })
-	return &unixListener{UnixListener: l, path: path, end: end, free: make(chan struct{}, connections), accepted: &a.accepted}, nil
+	u := &unixListener{UnixListener: l, path: path, end: end, free: make(chan struct{}, connections), accepted: &a.accepted, offers: everything}
+	if name == tokenSockName {
+		u.offers = rightToken
+	}
+	if name != eventsSockName {
+		u.rules = &a.rules
+		a.letIn(u)
+	}
+	return u, nil
 }
 
 // Close may be called again, as net/http does from a goroutine of its own: by
@@ -106,8 +118,8 @@ func (l *unixListener) admit(c *net.UnixConn, p peer) *unixConn {
 		case l.free <- struct{}{}:
 			leave := sync.OnceFunc(func() { open.Add(-1); <-l.free })
 			return &unixConn{
-				Conn: c, peer: p, id: l.accepted.Add(1), leave: leave,
-				denied: l.denies(p), surplus: !p.isPrivileged() && n > maxOfUser,
+				Conn: c, peer: p, on: l, id: l.accepted.Add(1), leave: leave,
+				judgement: l.judge(p), surplus: !p.isPrivileged() && n > maxOfUser,
 			}
 		default:
 		}
@@ -130,29 +142,69 @@ func (l *unixListener) group() (gid uint32, ok bool) {
 	return st.Gid, true
 }
 
-// denies says why p may not use the socket, and nothing where it may: whatever
-// the mode of its file has come to be, and whoever handed the connection on.
-func (l *unixListener) denies(p peer) Problem {
+// judgement is what somebody may have of a socket.
+type judgement struct {
+	by     *rules
+	has    right
+	denied Problem // why nothing of it; zero: something
+}
+
+// judge decides about p, whatever the mode of the socket's file has come to be, and
+// whoever handed the connection on.
+func (l *unixListener) judge(p peer) judgement {
+	v := judgement{has: everything}
+	if l.rules != nil {
+		v.by = l.rules.Load()
+	}
 	if p.isPrivileged() {
-		return Problem{}
+		return v
 	}
 	gid, found := l.group()
 	if !found {
 		gid = uint32(os.Getegid())
 	}
-	if slices.Contains(p.gids, gid) {
-		return Problem{}
+	switch {
+	case v.by != nil:
+		if v.has = v.by.of(p, gid); v.has&l.offers != 0 {
+			return v
+		}
+	case slices.Contains(p.gids, gid):
+		return v
 	}
-	return p.denial(filepath.Base(l.path), gid)
+	v.has, v.denied = 0, p.denial(filepath.Base(l.path), gid)
+	if v.by != nil && v.by.names(p) {
+		v.denied = p.lacking(l.offers, 0)
+	}
+	return v
 }
 
+// may reports whether the connection's program may have all of what is needed
+// now, or says why not: the rules may have changed since it connected.
+func (c *unixConn) may(needed right) (bool, Problem) {
+	if c.on.rules != nil && c.on.rules.Load() != c.by {
+		c.judgement = c.on.judge(c.peer)
+	}
+	switch {
+	case c.denied != (Problem{}):
+		return false, c.denied
+	case c.has&needed != needed:
+		return false, c.peer.lacking(needed, c.has)
+	}
+	return true, Problem{}
+}
+
+func (c *unixConn) socket() string { return filepath.Base(c.on.path) }
+
 // unixConn is an accepted connection with its number, its place and whose it is.
+// What may change belongs to the goroutine that serves it.
 type unixConn struct {
 	net.Conn
-	peer    peer
-	id      uint64
-	denied  Problem // why it may not use the socket; zero: it may
+	peer peer
+	on   *unixListener
+	id   uint64
+	judgement
 	surplus bool    // its user has too many: it is told so, and nothing else
+	taken   *taking // where its hand-outs are counted; nil before the first
 	leave   func()
 }
 

@@ -38,6 +38,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.handle(networkChanged{})
 		case <-a.cfg.ClockSet:
 			a.handle(clockSet{clockSynchronized(), bootTime(a.cfg.Uptime())})
+			a.followClock()
 		case job := <-a.jobs:
 			job()
 		}
@@ -71,6 +72,8 @@ func (a *Agent) tick() error {
 	if a.cfg.Uptime()-a.started > steadyAfter {
 		a.steady()
 	}
+	a.followClock()
+	a.lookForUnknown()
 	if a.inboxMoves() && a.cfg.Alive != nil {
 		a.cfg.Alive()
 	}

@@ -89,6 +89,7 @@ type machine struct {
 	raised       [sources]time.Duration
 	clock        Clock
 	writes       uint64
+	tally        refreshTally
 }
 
 // call is the call in flight; kind decides what its answer means.
@@ -114,10 +115,11 @@ func newMachine(set settings, rec record, kept access, now time.Duration, epoch 
 	m := &machine{
 		set: set, rng: rng, now: now, epoch: epoch, rec: rec,
 		offerDue: now, refresh: idle(), account: idle(), prove: idle(), newPair: at(now),
-		ticked: now - tickIdle, lastReport: -1, renewed: -refreshGap, network: noHope(), clockMoved: noHope(), lastAttend: -attendEvery, seen: now,
+		ticked: now - tickIdle, tally: refreshTally{last: -1}, lastReport: -1, renewed: -refreshGap, network: noHope(), clockMoved: noHope(), lastAttend: -attendEvery, seen: now,
 	}
 	if m.linked() && kept.left(now) > 0 {
 		m.access = kept
+		m.tally.last = kept.Expires - kept.Life
 		m.refresh = at(now + m.renewal(kept.left(now)))
 	} else if m.linked() || m.revoked() {
 		m.refresh = at(now + m.firstWait())
@@ -281,6 +283,9 @@ func (m *machine) answered(ev answered) {
 	}
 	kind := m.inCall.kind
 	m.inCall = call{}
+	if kind == callRefresh || kind == callProve || kind == callImport {
+		m.tally.count(ev.err)
+	}
 	switch kind {
 	case callExchange:
 		m.exchanged(ev)

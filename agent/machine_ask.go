@@ -124,6 +124,7 @@ func (m *machine) use(t lwa.Token, sent time.Duration) {
 	}
 	m.access = access{Token: t.Access, Expires: sent + t.Life, Life: t.Life, Scopes: scopes}
 	m.refresh = at(max(sent+m.renewal(t.Life), m.renewed+refreshGap))
+	m.tally.last = sent
 	m.reported, m.spreading = false, false
 	m.clear(sourceRefresh)
 	m.do(keepAccess{m.access})

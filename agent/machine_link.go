@@ -93,7 +93,6 @@ func (m *machine) unlinkAsked(ev unlinkAsked) {
 		m.clear(sourceDamage)
 		m.unlinkReason = "unlinked on the device"
 		m.startOffer()
-		m.do(note{"unlinked on the device", ""})
 	})
 }
 

@@ -87,7 +87,6 @@ func (m *machine) refreshFailed(err *lwa.Error) {
 			m.revivalTries = 0
 			m.refresh = at(m.now + revivals[0])
 			m.raiseError(sourceRefresh, err)
-			m.do(note{"unlinked: removed in the Amazon account", ""})
 			if !m.rec.Relinking {
 				m.startOffer()
 			}
@@ -163,6 +162,7 @@ func (m *machine) finishLink(l link, t lwa.Token, sent time.Duration, settle fun
 	if t.Scopes != "" {
 		l.Scopes = t.Scopes
 	}
+	replaces := m.linked()
 	next := m.rec
 	next.Link, next.Candidate = l, link{}
 	next.Attempts = [2]lwa.Attempt{}
@@ -179,7 +179,9 @@ func (m *machine) finishLink(l link, t lwa.Token, sent time.Duration, settle fun
 		if m.wantsAccount(l.Scopes) {
 			m.account = at(m.now)
 		}
-		m.do(note{"linked", m.set.method})
+		if replaces {
+			m.do(note{"the new link takes the place of the old one", ""})
+		}
 	})
 }
 

@@ -222,17 +222,17 @@ func TestGroupOfTheSocketsFileDecides(t *testing.T) {
 		t.Errorf("group %d (%v), want that of the file, %d", gid, ok, os.Getegid())
 	}
 	other := peer{reader: reader{uid: strangeID}, gids: []uint32{strangeID}}
-	if why := l.denies(other); why.Code != "denied" {
+	if why := l.judge(other).denied; why.Code != "denied" {
 		t.Errorf("a stranger is let in: %+v", why)
 	}
 	if os.Geteuid() == 0 {
 		must(t, os.Chown(l.path, -1, strangeID))
-		if why := l.denies(other); why.Code != "" {
+		if why := l.judge(other).denied; why.Code != "" {
 			t.Errorf("a member of the group that the socket was given to is denied: %+v", why)
 		}
 	}
 	must(t, os.Remove(l.path))
-	if why := l.denies(other); why.Code != "denied" {
+	if why := l.judge(other).denied; why.Code != "denied" {
 		t.Error("a stranger is let in because the file is gone")
 	}
 }

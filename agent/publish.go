@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -14,7 +15,9 @@ type view struct {
 	status   Status
 	json     []byte // of status, on a line
 	access   access
-	reported bool          // access is known to be bad
+	reported bool // access is known to be bad
+	tally    refreshTally
+	codes    [sources]string // of the problems that are not mended
 	next     chan struct{} // closed when there is a newer view
 }
 
@@ -34,24 +37,44 @@ type replied struct {
 
 // publish makes the new view known if anything in it is new.
 func (a *Agent) publish() {
-	v := &view{status: a.m.status(), access: a.m.access, reported: a.m.reported, next: make(chan struct{})}
+	v := &view{status: a.m.status(), access: a.m.access, reported: a.m.reported, tally: a.m.tally, next: make(chan struct{})}
 	v.status.Version = a.cfg.Version
+	for source, p := range a.m.problems {
+		v.codes[source] = p.Code
+	}
 	v.status.Warnings = append(v.status.Warnings, a.storeWarnings()...)
+	if w := a.accessNotice(); w != (Warning{}) {
+		v.status.Warnings = append(v.status.Warnings, w)
+	}
 	v.status.Displays = a.allDisplays()
 	if v.status.AuthorizeURL != "" {
 		v.status.Inbox = a.cfg.Inbox
 	}
 	v.json = line(v.status)
 	old := a.view.Load()
-	if old != nil && bytes.Equal(old.json, v.json) && old.access == v.access && old.reported == v.reported {
+	if old != nil && bytes.Equal(old.json, v.json) && old.access == v.access && old.reported == v.reported && old.tally == v.tally && old.codes == v.codes {
 		return
 	}
 	a.view.Store(v)
+	a.logState(old, v)
 	if a.cfg.RuntimeDir != "" {
 		a.keepTokenSocket(v.status.State == Linked)
 	}
 	if old != nil {
 		close(old.next)
+	}
+}
+
+// logState tells the log each change of state once, and the state at the start.
+// The reason stands in the log because people search there; who is linked to which
+// account does not.
+func (a *Agent) logState(old, v *view) {
+	was := ""
+	if old != nil {
+		was = old.status.State
+	}
+	if v.status.State != was {
+		a.log(slog.LevelInfo, v.status.State, "state", v.status.State, "was", was, "method", v.status.Method, "reason", v.status.Reason)
 	}
 }
 

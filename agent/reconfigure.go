@@ -19,7 +19,8 @@ func (a *Agent) Reconfigure(ctx context.Context, cfg Config) {
 		movedInbox := !slices.Equal(cfg.Inbox, a.cfg.Inbox)
 		a.dropTokenFiles(cfg.TokenFiles)
 		a.cfg.Client, a.cfg.Method, a.cfg.Code, a.cfg.BootSpread = cfg.Client, cfg.Method, cfg.Code, cfg.BootSpread
-		a.cfg.Inbox, a.cfg.TokenFiles = cfg.Inbox, cfg.TokenFiles
+		a.cfg.Inbox, a.cfg.TokenFiles, a.cfg.Access = cfg.Inbox, cfg.TokenFiles, cfg.Access
+		a.takeRules(resolve(cfg.Access))
 		a.client = &cfg.Client // not over the old one, which the machine compares with
 		_ = a.keepSerial()     // tried again before the next save
 		a.handle(configured{a.settings()})

@@ -7,9 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,13 +36,6 @@ func (a *Agent) prepareRuntimeDir() error {
 
 func runtimeError(err error) error {
 	return fmt.Errorf("runtime directory: %w; give it to the agent's user, or set another runtime_dir", err)
-}
-
-// TokenFile is a file in which other programs find the access token.
-type TokenFile struct {
-	Path  string
-	Mode  os.FileMode
-	Group string // empty: the agent's
 }
 
 // accessFile is the access token in the runtime directory, which is memory: a
@@ -76,34 +67,6 @@ func (a *Agent) loadAccess(l link) access {
 	return access{Token: lwa.NewSecret(f.Token), Expires: f.Expires, Life: f.Life, Scopes: f.Scopes}
 }
 
-// keepAccess leaves the token for a restarted agent and in the token files,
-// or removes it there.
-func (a *Agent) keepAccess(acc access) event {
-	var err error
-	if a.cfg.RuntimeDir != "" && a.cfg.BootID != "" {
-		err = a.keepForRestart(acc)
-	}
-	for _, f := range a.cfg.TokenFiles {
-		err = errors.Join(err, f.write(acc.Token))
-	}
-	if err == nil {
-		return accessKept{}
-	}
-	return accessKept{strings.ReplaceAll(err.Error(), "\n", "; ")}
-}
-
-// dropTokenFiles removes the token files that are not configured any more.
-func (a *Agent) dropTokenFiles(kept []TokenFile) {
-	for _, f := range a.cfg.TokenFiles {
-		if slices.ContainsFunc(kept, func(k TokenFile) bool { return k.Path == f.Path }) {
-			continue
-		}
-		if err := f.write(lwa.Secret{}); err != nil {
-			a.cfg.Log.Error("cannot remove a token file", "error", err)
-		}
-	}
-}
-
 func (a *Agent) keepForRestart(acc access) error {
 	path := filepath.Join(a.cfg.RuntimeDir, accessName)
 	if acc.Token.IsZero() {
@@ -114,23 +77,6 @@ func (a *Agent) keepForRestart(acc access) error {
 		Token: acc.Token.Reveal(), Expires: acc.Expires, Life: acc.Life, Scopes: acc.Scopes,
 	})
 	return replaceFile(path, text, 0o600, -1)
-}
-
-func (f TokenFile) write(token lwa.Secret) error {
-	if token.IsZero() {
-		return ignoreMissing(os.Remove(f.Path))
-	}
-	gid := -1
-	if f.Group != "" {
-		var err error
-		if gid, err = groupID(f.Group); err != nil {
-			return fmt.Errorf("token_file %s: %w", f.Path, err)
-		}
-	}
-	if err := replaceFile(f.Path, []byte(token.Reveal()+"\n"), f.Mode, gid); err != nil {
-		return fmt.Errorf("token_file: %w", err)
-	}
-	return nil
 }
 
 // replaceFile writes a file so that a reader finds the old or the new one

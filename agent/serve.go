@@ -36,14 +36,23 @@ const (
 // a second agent never takes the first one's sockets away.
 func (a *Agent) listen() error {
 	programs := http.NewServeMux()
-	programs.HandleFunc("GET /token", a.getToken)
-	programs.HandleFunc("POST /refused", a.postRefused)
-	programs.HandleFunc("POST /code", a.postCode)
-	programs.HandleFunc("POST /relink", a.change(func(id uint64) event { return relinkAsked{id} }))
-	programs.HandleFunc("DELETE /relink", a.change(func(id uint64) event { return relinkCanceled{id} }))
-	programs.HandleFunc("POST /unlink", a.change(func(id uint64) event { return unlinkAsked{id} }))
-	programs.HandleFunc("POST /attend", a.postAttend)
-	programs.HandleFunc("POST /import", a.postImport)
+	for _, request := range []struct {
+		pattern string
+		needed  right
+		handler http.HandlerFunc
+	}{
+		{"GET /token", rightToken, a.getToken},
+		{"POST /refused", rightToken, a.postRefused},
+		{"POST /code", rightLink, a.postCode},
+		{"POST /relink", rightLink, a.change(func(id uint64) event { return relinkAsked{id} })},
+		{"DELETE /relink", rightLink, a.change(func(id uint64) event { return relinkCanceled{id} })},
+		{"POST /unlink", rightLink, a.change(func(id uint64) event { return unlinkAsked{id} })},
+		{"POST /attend", rightLink, a.postAttend},
+		{"POST /import", rightLink, a.postImport},
+		{"GET /metrics", rightStatus, a.getMetrics},
+	} {
+		programs.HandleFunc(request.pattern, a.needs(request.needed, request.handler))
+	}
 	a.handleReads(programs)
 
 	displays := http.NewServeMux()
@@ -66,8 +75,8 @@ func (a *Agent) listen() error {
 }
 
 func (a *Agent) handleReads(mux *http.ServeMux) {
-	mux.HandleFunc("GET /status", a.getStatus)
-	mux.HandleFunc("GET /events", a.getEvents)
+	mux.HandleFunc("GET /status", a.needs(rightStatus, a.getStatus))
+	mux.HandleFunc("GET /events", a.needs(rightStatus, a.getEvents))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, Problem{Code: "not_found", Message: "there is no " + r.Method + " " + r.URL.Path + " here", Hint: "see the README for the requests of this socket"})
 	})
@@ -128,6 +137,7 @@ func (a *Agent) getToken(w http.ResponseWriter, r *http.Request) {
 	}
 	now := a.cfg.Uptime()
 	left := acc.left(now)
+	a.handedOut(connOf(r), now)
 	answer(w, http.StatusOK, struct {
 		Token     string    `json:"access_token"`
 		Type      string    `json:"token_type"`
@@ -281,9 +291,13 @@ func answer(w http.ResponseWriter, status int, body any) {
 }
 
 func answerJSON(w http.ResponseWriter, status int, text []byte) {
+	answerText(w, status, "application/json", text)
+}
+
+func answerText(w http.ResponseWriter, status int, kind string, text []byte) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", kind)
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // the client may have gone

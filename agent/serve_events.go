@@ -10,8 +10,12 @@ import (
 	"time"
 )
 
+// getStatus answers with the status, and with who took tokens. That is no part of
+// the published one, or each hand-out would be news to everybody who watches.
 func (a *Agent) getStatus(w http.ResponseWriter, _ *http.Request) {
-	answerJSON(w, http.StatusOK, a.view.Load().json)
+	s := a.view.Load().status
+	s.Handouts = a.takings.list(a.cfg.Uptime())
+	answer(w, http.StatusOK, s)
 }
 
 // getEvents writes the status and then a line for each change. A reader that
@@ -24,6 +28,9 @@ func (a *Agent) getEvents(w http.ResponseWriter, r *http.Request) {
 	a.views(r.Context(), func(v *view) bool {
 		if bytes.Equal(v.json, last) {
 			return true // only the token is another
+		}
+		if ok, _ := connOf(r).may(rightStatus); !ok {
+			return false // the rules have changed
 		}
 		last = v.json
 		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout))

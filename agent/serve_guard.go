@@ -30,9 +30,9 @@ func connOf(r *http.Request) *unixConn {
 func (a *Agent) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)
-		if c.denied != (Problem{}) {
-			a.logDenial(c)
-			turnAway(w, r, http.StatusForbidden, c.denied)
+		if ok, why := c.may(0); !ok {
+			a.logDenial(c, why)
+			turnAway(w, r, http.StatusForbidden, why)
 			return
 		}
 		if c.surplus {
@@ -47,6 +47,19 @@ func (a *Agent) guard(next http.Handler) http.Handler {
 	})
 }
 
+// needs answers those who may use the socket and not have this of it.
+func (a *Agent) needs(needed right, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c := connOf(r)
+		if ok, why := c.may(needed); !ok {
+			a.logDenial(c, why)
+			turnAway(w, r, http.StatusForbidden, why)
+			return
+		}
+		next(w, r)
+	}
+}
+
 // turnAway answers and closes. A client that is still sending would get an error
 // for that and not see the answer, so a small body is let pass.
 func turnAway(w http.ResponseWriter, r *http.Request, status int, p Problem) {
@@ -56,12 +69,12 @@ func turnAway(w http.ResponseWriter, r *http.Request, status int, p Problem) {
 	fail(w, status, p)
 }
 
-func (a *Agent) logDenial(c *unixConn) {
+func (a *Agent) logDenial(c *unixConn, why Problem) {
 	now, last := int64(a.cfg.Uptime()), a.denied.Load()
 	if last != 0 && now-last < int64(deniedEvery) || !a.denied.CompareAndSwap(last, now) {
 		return
 	}
-	a.cfg.Log.Warn("a program was denied", "peer", c.peer.String(), "why", c.denied.Message, "hint", c.denied.Hint)
+	a.cfg.Log.Warn("a program was denied", "peer", c.peer.String(), "why", why.Message, "hint", why.Hint)
 }
 
 // httpSocket is a socket with the server on it.

@@ -16,8 +16,6 @@ const (
 	credentialPatience = 20 * time.Second
 
 	acceptPause = 100 * time.Millisecond
-
-	maxReaders = 256 // whom the log names; there are as many as units
 )
 
 // tokenSocket writes the access token to whoever connects, and closes: what
@@ -55,7 +53,6 @@ func (s *tokenSocket) close() {
 }
 
 func (a *Agent) serveTokens(ctx context.Context, l *unixListener) {
-	readers := map[reader]bool{} // that the log knows
 	for {
 		c, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -70,20 +67,15 @@ func (a *Agent) serveTokens(ctx context.Context, l *unixListener) {
 			}
 		}
 		conn, _ := c.(*unixConn)
-		if denied := conn.denied != (Problem{}); denied || conn.surplus {
-			if denied {
-				a.logDenial(conn)
+		if ok, why := conn.may(rightToken); !ok || conn.surplus {
+			if !ok {
+				a.logDenial(conn, why)
 			}
 			c.Close()
 			continue
 		}
-		// Once each, so that a timer does not fill the log.
-		if who := conn.peer.reader; !readers[who] && len(readers) < maxReaders {
-			readers[who] = true
-			a.cfg.Log.Info("the access token goes out by token.sock", "to", conn.peer.String())
-		}
 		if v := a.view.Load(); v.access.enough(a.cfg.Uptime(), credentialLife) && !v.reported {
-			handOut(c, v.access) // at once: a new connection's buffer takes it whole
+			a.handOut(conn, v.access) // at once: a new connection's buffer takes it whole
 			continue
 		}
 		go func() {
@@ -94,12 +86,13 @@ func (a *Agent) serveTokens(ctx context.Context, l *unixListener) {
 				c.Close()
 				return
 			}
-			handOut(c, acc)
+			a.handOut(conn, acc)
 		}()
 	}
 }
 
-func handOut(c net.Conn, acc access) {
+func (a *Agent) handOut(c *unixConn, acc access) {
+	a.handedOut(c, a.cfg.Uptime())
 	_, _ = c.Write([]byte(acc.Token.Reveal())) // the reader may have gone
 	c.Close()
 }

@@ -55,6 +55,9 @@ type Status struct {
 	Clock       Clock     `json:"clock"`
 	StoreWrites uint64    `json:"store_writes"` // writes to the state directory since the start
 	Version     string    `json:"version,omitempty"`
+
+	// Handouts is who took the access token since the start, at GET /status alone.
+	Handouts []Handout `json:"handouts,omitempty"`
 }
 
 // PairURL is VerificationURI with the user code in it, as the QR codes of

@@ -295,6 +295,9 @@ func TestImageGetsWhatThePackageHas(t *testing.T) {
 		"usr/share/doc/lwa-agent/README.md": true, "usr/share/doc/lwa-agent/copyright": true, "usr/share/doc/lwa-agent/changelog.gz": true,
 		"usr/share/lintian/overrides/lwa-agent": true,
 	}
+	for _, path := range examples(t) { // to be read and copied by people; every device would pay for them in the binary
+		others["usr/share/doc/lwa-agent/examples/"+filepath.Base(path)] = true
+	}
 	image := map[string]string{}
 	for _, f := range Files() {
 		image[f.Path] = f.Text

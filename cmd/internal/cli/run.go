@@ -115,6 +115,9 @@ func newLog(o runOptions) *slog.Logger {
 	if o.display && isTerminal(out) {
 		out = io.Discard // it would run through the picture; the screen says what is wrong
 	}
+	if stderrIsJournal(out, o.streams.Env("JOURNAL_STREAM")) {
+		return slog.New(newJournalHandler(journalPath, out))
+	}
 	options := &slog.HandlerOptions{}
 	if o.streams.Env("JOURNAL_STREAM") != "" { // the journal has its own time
 		options.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
@@ -149,7 +152,7 @@ func agentConfig(cfg config.Config, env config.Env) agent.Config {
 			ProductID: cfg.Device.ProductID, SerialNumber: cfg.Device.SerialNumber,
 			Endpoints: cfg.Endpoints, Transport: lwa.NewTransport(),
 		},
-		Method: cfg.Method, Code: cfg.Code, BootSpread: cfg.BootSpread, Inbox: cfg.Inbox, TokenFiles: cfg.TokenFiles,
+		Method: cfg.Method, Code: cfg.Code, BootSpread: cfg.BootSpread, Inbox: cfg.Inbox, TokenFiles: cfg.TokenFiles, Access: cfg.Access,
 		StateDir: cfg.StateDir, RuntimeDir: cfg.RuntimeDir, BootID: bootID(env), BoardID: agent.BoardID(), Version: shortVersion(),
 		Uptime: agent.Uptime, StoreKeyFile: storeKeyFile(env),
 	}

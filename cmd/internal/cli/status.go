@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,8 +21,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Says what is going on, what is wrong, and the cure",
 		Long: `Says whether the device is linked, to whom, how long the token is good, what is
-wrong and the cure, and how to link. Exit status 0 whatever the state; for scripts
-there are "wait" and "token".`,
+wrong and the cure, how to link, and who took the token since the agent started.
+Exit status 0 whatever the state; for scripts there are "wait" and "token".`,
 		Args: noArgs(anyFlags),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s := a.socket()
@@ -81,6 +83,7 @@ func writeStatus(w io.Writer, s agent.Status, env func(string) string, now time.
 	for _, d := range s.Displays {
 		t.row("display", "%s", displayLine(d))
 	}
+	takenLines(&t, s.Handouts, now)
 	t.row("scopes", "%s", strings.Join(s.Scopes, " "))
 	t.row("serial", "%s", s.SerialNumber)
 	t.row("clock", "%s", clockLine(s.Clock))
@@ -134,6 +137,32 @@ func displayLine(d agent.Display) string {
 		return line + " shows " + d.Shows
 	}
 	return line
+}
+
+// takenLines say who took the token. The last ones are of interest; all of them
+// are in the JSON.
+func takenLines(t *table, handouts []agent.Handout, now time.Time) {
+	const most = 8
+	for _, h := range handouts[:min(most, len(handouts))] {
+		who := "by user " + cmp.Or(h.User, strconv.FormatInt(h.UID, 10))
+		switch {
+		case h.Unit != "":
+			who = "for the unit " + h.Unit
+		case h.UID < 0:
+			who = "by others"
+		}
+		t.row("taken", "%s %s, last at %s", times(h.Count), who, timeOfDay(h.At, now))
+	}
+	if more := len(handouts) - most; more > 0 {
+		t.row("taken", "by %d more; see them with: lwa-agent status --json", more)
+	}
+}
+
+func times(n uint64) string {
+	if n == 1 {
+		return "once"
+	}
+	return strconv.FormatUint(n, 10) + " times"
 }
 
 func clockLine(c agent.Clock) string {

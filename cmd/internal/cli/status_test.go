@@ -21,6 +21,11 @@ func TestStatusReadsLikeThis(t *testing.T) {
 			LinkedSince: at(-50 * time.Hour), ExpiresAt: at(52*time.Minute + 30*time.Second), NextRefresh: at(21 * time.Minute),
 			Displays: []agent.Display{{Driver: "terminal", Device: "/dev/tty1", Shows: "text"}, {Driver: "png", Error: "disk full"}},
 			Clock:    agent.Clock{Synchronized: true, SkewSeconds: -3}, StoreWrites: 4, Version: "v1.2.3",
+			Handouts: []agent.Handout{
+				{UID: 0, User: "root", Unit: "radio.service", Count: 1, At: *at(-time.Minute)},
+				{UID: 1000, User: "pi", Count: 12, At: *at(-26 * time.Hour)},
+				{UID: 61001, Count: 2, At: *at(-26 * time.Hour)}, {UID: -1, Count: 7, At: *at(-26 * time.Hour)},
+			},
 		}, `
 state     linked since 2026-02-27 10:00
 account   Jo Example
@@ -28,6 +33,10 @@ token     good for 52 min, until 12:52:30
 refresh   in 21 min, at 12:21:00
 display   terminal /dev/tty1 shows text
 display   png: disk full
+taken     once for the unit radio.service, last at 11:59:00
+taken     12 times by user pi, last at 2026-02-28 10:00
+taken     2 times by user 61001, last at 2026-02-28 10:00
+taken     7 times by others, last at 2026-02-28 10:00
 scopes    profile postal_code
 serial    0a1b
 clock     synchronized, 3 s ahead of Amazon's

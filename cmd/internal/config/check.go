@@ -31,6 +31,7 @@ func (r *reader) config(env Env) Config {
 		LinkPage:    r.linkPage(),
 		Displays:    r.displays(),
 		TokenFiles:  r.tokenFiles(),
+		Access:      r.access(),
 	}
 	c.ClientSecret, c.SecretFile = r.clientSecret(env)
 	c.Scopes = r.scopes(c.Device.ProductID)

@@ -5,13 +5,9 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 
-	"lwa-agent/agent"
 	"lwa-agent/display/panel"
 	"lwa-agent/lwa"
 )
@@ -70,38 +66,4 @@ func (r *reader) displays() []panel.Config {
 		all = append(all, d)
 	}
 	return all
-}
-
-func (r *reader) tokenFiles() []agent.TokenFile {
-	var all []agent.TokenFile
-	for i := range r.count["token_file"] {
-		at := fmt.Sprintf("token_file[%d].", i)
-		f := agent.TokenFile{Path: r.text(at + "path"), Mode: r.mode(at + "mode"), Group: r.text(at + "group")}
-		switch {
-		case f.Path == "":
-			r.missing(at+"path", "a [[token_file]] has no path", `write one, as in path = "/run/lwa-agent/access_token"`)
-		case !filepath.IsAbs(f.Path) || strings.HasSuffix(f.Path, "/"):
-			r.fault(at+"path", fmt.Sprintf("the token file %q is not an absolute path of a file", f.Path), "write the whole path, from the first / to the file's name")
-		case slices.ContainsFunc(all, func(g agent.TokenFile) bool { return g.Path == f.Path }):
-			r.fault(at+"path", fmt.Sprintf("the token file %q is there twice", f.Path), "remove one")
-		}
-		if f.Mode&0o007 != 0 {
-			r.warn(at+"mode", fmt.Sprintf("the token file %s is open to everybody on this device", f.Path), `write mode = "0640" and a group`)
-		}
-		all = append(all, f)
-	}
-	return all
-}
-
-func (r *reader) mode(path string) os.FileMode {
-	text := r.text(path)
-	if text == "" {
-		return defaultTokenMode
-	}
-	bits, err := strconv.ParseUint(text, 8, 16)
-	if err != nil || bits > 0o777 || len(text) < 3 {
-		r.fault(path, fmt.Sprintf("%s %q is no file mode", lastKey(path), text), `write three octal digits after a 0, as in "0640"`)
-		return defaultTokenMode
-	}
-	return os.FileMode(bits)
 }

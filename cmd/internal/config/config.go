@@ -60,6 +60,7 @@ type Config struct {
 	LinkPage     LinkPage
 	Displays     []panel.Config
 	TokenFiles   []agent.TokenFile
+	Access       []agent.Access
 	Endpoints    lwa.Endpoints // those of [endpoints] where one is set there, else those of the region
 
 	// Warnings are things that work and that somebody should still hear about:

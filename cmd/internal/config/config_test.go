@@ -85,6 +85,14 @@ group = "audio"
 
 [[token_file]]
 path = "/run/b"
+
+[[access]]
+user = "kodi"
+may = ["token", "link"]
+
+[[access]]
+group = "lwa-agent"
+may = []
 `, noEnv)
 	eu, _ := lwa.RegionEndpoints("eu")
 	want := Config{
@@ -95,6 +103,7 @@ path = "/run/b"
 		LinkPage:   LinkPage{":9744", "/c.pem", "/k.pem"},
 		Displays:   []panel.Config{{Driver: "terminal", Device: "/dev/tty1"}, {Driver: "png"}},
 		TokenFiles: []agent.TokenFile{{Path: "/run/a", Mode: 0o600, Group: "audio"}, {Path: "/run/b", Mode: 0o640}},
+		Access:     []agent.Access{{User: "kodi", May: []string{"token", "link"}}, {Group: "lwa-agent"}},
 		Endpoints:  eu,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -266,6 +275,7 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 		{Driver: "framebuffer", Device: "/dev/fb0", WidthMM: 73.4},
 	}
 	want.TokenFiles = []agent.TokenFile{{Path: "/run/lwa-agent/access_token", Mode: 0o640}}
+	want.Access = []agent.Access{{User: "kodi", May: []string{"token"}}, {Group: "monitoring", May: []string{"status"}}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the example names another default than the program has:\n got %+v\nwant %+v", got, want)
 	}
@@ -288,8 +298,8 @@ func TestExampleHoldsEverySettingWithItsDefault(t *testing.T) {
 			}
 		}
 	}
-	if len(d.values) != 39 {
-		t.Errorf("the example has %d settings, want 39: a key was added or lost, and its test with it", len(d.values))
+	if len(d.values) != 43 {
+		t.Errorf("the example has %d settings, want 43: a key was added or lost, and its test with it", len(d.values))
 	}
 }
 

@@ -24,6 +24,7 @@ func keys() map[string][]string {
 		"refresh":      {"boot_spread"},
 		"[display]":    {"driver", "device", "width", "height", "rotate", "address", "dc_pin", "reset_pin", "busy_pin", "width_mm"},
 		"[token_file]": {"path", "mode", "group"},
+		"[access]":     {"user", "group", "may"},
 		"endpoints":    {"authorize", "token", "codepair", "profile"},
 	}
 }
