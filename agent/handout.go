@@ -48,12 +48,13 @@ func (t *takings) of(p peer) (counted *taking, first bool) {
 		counted, _ = known.(*taking)
 		return counted, false
 	}
-	if t.n.Load() >= maxTakers {
+	if t.n.Add(1) > maxTakers { // reserved first: many may come at once
+		t.n.Add(-1)
 		return &t.others, false
 	}
 	known, loaded := t.known.LoadOrStore(who, &taking{user: p.user()})
-	if !loaded {
-		t.n.Add(1)
+	if loaded {
+		t.n.Add(-1)
 	}
 	counted, _ = known.(*taking)
 	return counted, !loaded
