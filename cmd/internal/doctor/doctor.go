@@ -149,7 +149,7 @@ func bounded(ctx context.Context, c check, f *facts) []Finding {
 	done := make(chan []Finding, 1)
 	go func() { done <- c.look(ctx, f) }()
 	var found []Finding
-	late := time.NewTimer(f.Patience + f.Patience/10) // who heeds it needs a moment to say why
+	late := time.NewTimer(f.Patience + time.Second) // who heeds it needs a moment to say why
 	defer late.Stop()
 	select {
 	case found = <-done:

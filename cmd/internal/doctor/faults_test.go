@@ -131,12 +131,9 @@ func (w *ward) impostor() {
 }
 
 func (w *ward) removed() {
+	w.sim.Change(func(o *lwatest.Options) { o.TokenLife = 2 * time.Second }) // so that it is refreshed soon
 	w.link()
 	w.sim.RemoveApp()
-	w.stop()
-	_ = os.RemoveAll(w.path("run")) // as after a reboot
-	_ = os.Mkdir(w.path("run"), 0o700)
-	w.start()
 	w.await("removed in the Amazon account")
 }
 

@@ -41,7 +41,6 @@ type ward struct {
 	pty     string
 	edit    func(text string) string
 	patient doctor.Patient
-	stop    func()
 }
 
 func newWard(t *testing.T, o lwatest.Options) *ward {
@@ -51,7 +50,7 @@ func newWard(t *testing.T, o lwatest.Options) *ward {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	w := &ward{T: t, dir: dir, sim: lwatest.New(o), edit: func(text string) string { return text }, stop: func() {}}
+	w := &ward{T: t, dir: dir, sim: lwatest.New(o), edit: func(text string) string { return text }}
 	w.ports = freePorts(t)
 	redirect := "https://localhost:" + w.ports[0] + "/authresponse"
 	w.sim.AddClient(lwatest.Client{ID: lwatest.WebClientID, Kind: lwatest.Web, Secret: lwatest.WebClientSecret, ReturnURLs: []string{redirect}})
@@ -115,7 +114,7 @@ func (w *ward) configure() {
 	w.write("config.toml", w.edit(w.device.Config())+w.more)
 }
 
-// start runs the agent until the test ends, or w.stop.
+// start runs the agent until the test ends.
 func (w *ward) start() {
 	w.Helper()
 	w.configure()
@@ -125,8 +124,7 @@ func (w *ward) start() {
 	running.Go(func() {
 		cli.Main(ctx, []string{"--config", w.path("config.toml"), "run"}, cli.Streams{In: strings.NewReader(""), Out: io.Discard, Err: &said, Env: func(string) string { return "" }})
 	})
-	w.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
-	w.Cleanup(w.stop)
+	w.Cleanup(func() { cancel(); running.Wait() })
 	w.await(`"state":`)
 }
 
