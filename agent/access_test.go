@@ -12,11 +12,6 @@ import (
 	"testing"
 )
 
-const (
-	readersGroup = 80_001 // of the stranger's
-	linkersGroup = 70_001 // of memberOf40's
-)
-
 var (
 	renamed   = identity{name: "who is in no group of ours", uid: memberID, gid: memberID}
 	linker    = identity{name: "one of forty groups", uid: strangeID + 10, gid: strangeID, groups: sequence(70_000, 40)}

@@ -18,7 +18,7 @@ type view struct {
 	reported bool // access is known to be bad
 	tally    refreshTally
 	codes    [sources]string // of the problems that are not mended
-	next     chan struct{} // closed when there is a newer view
+	next     chan struct{}   // closed when there is a newer view
 }
 
 // question is an event that wants a reply.

@@ -94,5 +94,5 @@ func (a *Agent) serveTokens(ctx context.Context, l *unixListener) {
 func (a *Agent) handOut(c *unixConn, acc access) {
 	a.handedOut(c, a.cfg.Uptime())
 	_, _ = c.Write([]byte(acc.Token.Reveal())) // the reader may have gone
-	c.Close()
+	_ = c.Close()
 }

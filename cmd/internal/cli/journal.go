@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -93,7 +94,7 @@ func (h *journalHandler) Handle(ctx context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	if h.send(entry) == nil {
+	if h.send(ctx, entry) == nil {
 		return nil
 	}
 	_, err := fmt.Fprintf(h.line.fallback, "<%s>%s\n", priority(r.Level), message) // sd-daemon(3)
@@ -102,8 +103,8 @@ func (h *journalHandler) Handle(ctx context.Context, r slog.Record) error {
 
 // send makes a connection for each entry: there are a few a day, and the journal
 // may have been restarted since the last.
-func (h *journalHandler) send(entry []byte) error {
-	c, err := net.DialTimeout("unixgram", h.path, journalPatience)
+func (h *journalHandler) send(ctx context.Context, entry []byte) error {
+	c, err := new(net.Dialer).DialContext(context.WithoutCancel(ctx), "unixgram", h.path) // at once: nobody is waited for
 	if err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (h *journalHandler) send(entry []byte) error {
 
 func (h *journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with := *h
-	with.attrs = append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)
+	with.attrs = slices.Concat(h.attrs, attrs)
 	with.inner = h.inner.WithAttrs(attrs)
 	return &with
 }

@@ -24,7 +24,8 @@ func TestStatusReadsLikeThis(t *testing.T) {
 			Handouts: []agent.Handout{
 				{UID: 0, User: "root", Unit: "radio.service", Count: 1, At: *at(-time.Minute)},
 				{UID: 1000, User: "pi", Count: 12, At: *at(-26 * time.Hour)},
-				{UID: 61001, Count: 2, At: *at(-26 * time.Hour)}, {UID: -1, Count: 7, At: *at(-26 * time.Hour)},
+				{UID: 61001, Count: 2, At: *at(-26 * time.Hour)},
+				{UID: -1, Count: 7, At: *at(-26 * time.Hour)},
 			},
 		}, `
 state     linked since 2026-02-27 10:00
