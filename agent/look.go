@@ -16,7 +16,7 @@ func LookAtState(dir string) (lasting Warning, record error) {
 	switch {
 	case err == nil:
 		var none *storeKey
-		if _, _, _, err = none.decode(text); errors.Is(err, errUndecryptable) {
+		if _, _, err = none.decode(text); errors.Is(err, errUndecryptable) {
 			err = nil // as it should be: the agent alone has the key
 		}
 	case os.IsNotExist(err):

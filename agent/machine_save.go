@@ -65,8 +65,6 @@ func (m *machine) foundOnDisk(trouble error, why string) {
 		return
 	case errors.Is(trouble, errStoreKey):
 		code, hint = "store_key", storeKeyHint
-	case m.linked() && errors.Is(trouble, errUndecryptable):
-		code, hint = "store_undecryptable", "nothing needs to be done: the link that the key of now fits is in use"
 	case m.linked():
 		hint = "nothing needs to be done: the copy before it is in use"
 	case errors.Is(trouble, errUndecryptable):

@@ -65,9 +65,11 @@ type pair struct {
 
 func (p pair) isZero() bool { return p.DeviceCode.IsZero() }
 
+func (r record) hasLink() bool { return !r.Link.isZero() || !r.Candidate.isZero() }
+
 // isZero reports whether there is nothing that a save would keep.
 func (r record) isZero() bool {
-	return r.Link.isZero() && r.Candidate.isZero() && r.Attempts[0].State == "" && r.Pair.isZero() && len(r.Codes) == 0 && r.ConfigCode == ""
+	return !r.hasLink() && r.Attempts[0].State == "" && r.Pair.isZero() && len(r.Codes) == 0 && r.ConfigCode == ""
 }
 
 func (r record) tried(hash string) bool {

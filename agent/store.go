@@ -116,7 +116,7 @@ func (s *store) load() (record, error) {
 		case f.err == nil:
 			s.generation, s.whole = f.generation, name == currentName
 			s.links = [2]link{f.record.Link, f.record.Candidate}
-			return s.takeUp(f.record), trouble
+			return s.takeUp(f.record, trouble)
 		case errors.Is(f.err, errNewer):
 			s.blocked = fmt.Errorf("%s: %w; install that version again", s.path(name), f.err)
 			return record{}, s.blocked
@@ -125,20 +125,17 @@ func (s *store) load() (record, error) {
 			return record{}, s.blocked
 		case s.blocked != nil: // by its key: nothing is touched until that is mended
 		case !errors.Is(f.err, fs.ErrNotExist):
-			if err := s.setAside(name, f); s.blocked != nil || !errors.Is(err, errUndecryptable) || !errors.Is(trouble, errUndecryptable) {
-				trouble = errors.Join(trouble, err) // of two for want of one key, one is told
-			}
+			trouble = errors.Join(trouble, s.setAside(name, f.err))
 		}
 	}
-	return s.takeUp(record{}), trouble
+	return s.takeUp(record{}, trouble)
 }
 
 // stored is what a file of the store holds, or why it cannot be read.
 type stored struct {
 	record     record
 	generation uint64
-	sealedBy   string // the id of the key it is encrypted with; empty: plain, or damaged
-	bare       bool   // it may have a token in plain text
+	bare       bool // it may have a token in plain text
 	err        error
 }
 
@@ -162,27 +159,34 @@ func (s *store) read(name string) (f stored) {
 		if err != nil {
 			return failed("read", err)
 		}
-		f.record, f.generation, f.sealedBy, err = s.key.decode(text)
+		f.record, f.generation, err = s.key.decode(text)
 		return err
 	})
 	return f
 }
 
-// setAside keeps a file that cannot be used as evidence: a damaged one of each
-// name, and one of each name and key that is not there.
-func (s *store) setAside(name string, f stored) error {
-	why, to := f.err, name+".damaged"
-	if errors.Is(why, errUndecryptable) {
-		to = undecryptable(name, f.sealedBy)
+// setAside keeps a file that cannot be used as evidence, one of each name; and one
+// whose key is not there until that comes back, of which takeUp tells. Without a
+// link in it, it is not worth that.
+func (s *store) setAside(name string, why error) error {
+	to := name + ".damaged"
+	missing, undecryptable := errors.AsType[*keyMissing](why)
+	if undecryptable {
+		if !missing.linked {
+			return nil
+		}
+		to = undecryptableName(name, missing.id)
 	}
 	if pathed, is := errors.AsType[*fs.PathError](why); is {
 		why = pathed.Err
 	}
 	err := s.within(func(dir int) error { return s.disk.rename(dir, name, to) })
 	switch {
+	case err == nil && undecryptable:
+		return nil
 	case err == nil:
 		return fmt.Errorf("%s: %w (kept as %s)", s.path(name), why, s.path(to))
-	case errors.Is(why, errUndecryptable): // its key may come back
+	case undecryptable:
 		s.blocked = fmt.Errorf("%s: %w, and it cannot be set aside: %w", s.path(name), why, err)
 		return s.blocked
 	}

@@ -40,8 +40,8 @@ var (
 	// then: who wants a link encrypted must not find it in plain text because of
 	// a mistake.
 	errStoreKey = errors.New("the store-key cannot be used")
-	// errUndecryptable is a record under a key that is not there.
-	errUndecryptable = errors.New("encrypted")
+	// errUndecryptable is what a keyMissing is.
+	errUndecryptable = errors.New("encrypted with a key that is not there")
 )
 
 // readStoreKey reads the key from a file, which may be missing: then there is
@@ -78,52 +78,70 @@ type sealedFile struct {
 	Version int    `json:"version"`
 	Cipher  string `json:"cipher"`
 	KeyID   string `json:"key_id"` // names the key and tells nothing of it
+	Linked  bool   `json:"linked"` // there is a link in it, worth to be kept until its key comes back
 	Sealed  []byte `json:"sealed"` // nonce, the plain form's JSON, tag
 }
 
 // heading is what the tag covers beside the text: what the file is and all of
 // its outer form, so that none of it can be passed off as another.
 func (f sealedFile) heading() []byte {
-	return fmt.Appendf(nil, "lwa-agent record\nversion %d\ncipher %s\nkey %s\n", f.Version, f.Cipher, f.KeyID)
+	return fmt.Appendf(nil, "lwa-agent record\nversion %d\ncipher %s\nkey %s\nlinked %t\n", f.Version, f.Cipher, f.KeyID, f.Linked)
 }
 
-// seal returns the encrypted form of a plain record. A nonce is random: with a
-// save an hour, 96 bits do not repeat.
-func (k *storeKey) seal(plain []byte) []byte {
-	body, _, _ := strings.Cut(string(plain), "\nsha256 ")
-	f := sealedFile{Version: sealedVersion, Cipher: sealedCipher, KeyID: k.id}
-	f.Sealed = k.aead.Seal(nil, nil, []byte(body), f.heading())
+// seal returns the encrypted form of a record. A nonce is random: with a save an
+// hour, 96 bits do not repeat.
+func (k *storeKey) seal(r record, generation uint64) []byte {
+	plain, _ := checkedBody(encodeRecord(r, generation)) // which made the checksum
+	f := sealedFile{Version: sealedVersion, Cipher: sealedCipher, KeyID: k.id, Linked: r.hasLink()}
+	f.Sealed = k.aead.Seal(nil, nil, plain, f.heading())
 	return withChecksum(f)
 }
 
 // decode reads a record in either form. Beside decodeRecord's errors there is
-// one that wraps errUndecryptable. sealedBy is the id of the key of an encrypted
-// record, with an error too.
-func (k *storeKey) decode(text []byte) (r record, generation uint64, sealedBy string, err error) {
+// *keyMissing.
+func (k *storeKey) decode(text []byte) (record, uint64, error) {
 	body, err := checkedBody(text)
 	if err != nil {
-		return record{}, 0, "", err
+		return record{}, 0, err
 	}
 	var f sealedFile
 	if json.Unmarshal(body, &f) != nil || f.Version != sealedVersion || f.Cipher != sealedCipher {
-		r, generation, err = decodeBody(body)
-		return r, generation, "", err
+		return decodeBody(body)
 	}
-	switch {
-	case !isKeyID(f.KeyID):
-		return record{}, 0, "", fmt.Errorf("key id: %w", errCorrupt)
-	case k == nil:
-		return record{}, 0, f.KeyID, fmt.Errorf("%w, with the key %s, and there is no credential store-key", errUndecryptable, f.KeyID)
-	case k.id != f.KeyID:
-		return record{}, 0, f.KeyID, fmt.Errorf("%w, with the key %s, and the credential store-key is %s", errUndecryptable, f.KeyID, k.id)
+	if !isKeyID(f.KeyID) {
+		return record{}, 0, fmt.Errorf("key id: %w", errCorrupt)
+	}
+	if k == nil || k.id != f.KeyID {
+		return record{}, 0, k.missing(f.KeyID, f.Linked)
 	}
 	plain, err := k.aead.Open(nil, nil, f.Sealed, f.heading())
 	if err != nil {
-		return record{}, 0, "", fmt.Errorf("authentication: %w", errCorrupt)
+		return record{}, 0, fmt.Errorf("authentication: %w", errCorrupt)
 	}
-	r, generation, err = decodeBody(plain)
-	return r, generation, f.KeyID, err
+	return decodeBody(plain)
 }
+
+// keyMissing is a record under a key that is not there.
+type keyMissing struct {
+	id, have string // have is empty where there is no key at all
+	linked   bool
+}
+
+func (k *storeKey) missing(id string, linked bool) *keyMissing {
+	if k == nil {
+		return &keyMissing{id, "", linked}
+	}
+	return &keyMissing{id, k.id, linked}
+}
+
+func (e *keyMissing) Error() string {
+	if e.have == "" {
+		return fmt.Sprintf("encrypted with the key %s, and there is no credential store-key", e.id)
+	}
+	return fmt.Sprintf("encrypted with the key %s, and the credential store-key is %s", e.id, e.have)
+}
+
+func (*keyMissing) Is(target error) bool { return target == errUndecryptable }
 
 // isKeyID reports whether a text can be in a file's name.
 func isKeyID(id string) bool {

@@ -37,7 +37,7 @@ func (s *store) write(r record) error {
 	}
 	text := encodeRecord(r, s.generation+1)
 	if s.key != nil {
-		text = s.key.seal(text)
+		text = s.key.seal(r, s.generation+1)
 	}
 	if err := s.replace(currentName, text, s.whole); err != nil {
 		return err

@@ -3,6 +3,8 @@ package agent
 import (
 	"bytes"
 	"cmp"
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -26,42 +28,54 @@ func (s *store) anyBare() bool {
 	return slices.ContainsFunc(append(leftovers(), currentName, previousName), func(name string) bool { return s.read(name).bare })
 }
 
-// undecryptable is the name that a file is set aside under until its key comes
-// back. It has the key's id and no time: who looks for the key needs that, a
-// device may not know the time, and two of each key are never too many.
-func undecryptable(name, keyID string) string { return name + ".undecryptable-" + keyID }
+const undecryptable = ".undecryptable-"
+
+// undecryptableName is what a file is called until its key comes back. It has the
+// key's id and no time: who looks for the key needs that, a device may not know the
+// time, and two of each key are never too many.
+func undecryptableName(name, keyID string) string { return name + undecryptable + keyID }
 
 // undecryptables are the files that were set aside for want of their keys.
 func (s *store) undecryptables() (names []string, err error) {
 	files, err := os.ReadDir(s.dir)
 	for _, f := range files {
-		if strings.HasPrefix(f.Name(), currentName) && strings.Contains(f.Name(), ".undecryptable-") {
+		if strings.HasPrefix(f.Name(), currentName) && strings.Contains(f.Name(), undecryptable) {
 			names = append(names, f.Name())
 		}
 	}
 	return names, err
 }
 
-// takeUp returns the record that was set aside under the key of now, where r,
-// the record of today, has no link: a credential that was missing for a day must
-// not cost one. A code that was sent since is not sent again.
-func (s *store) takeUp(r record) record {
-	if s.key == nil || !r.Link.isZero() || !r.Candidate.isZero() {
-		return r
+// takeUp ends a load that found r. Where that has no link, it is the record that
+// was set aside under the key of now: a credential that was missing for a day must
+// not cost one. Otherwise, for as long as the device is not linked anew, it tells
+// of the key that would be needed. A code that was sent since is not sent again.
+func (s *store) takeUp(r record, trouble error) (record, error) {
+	if r.hasLink() || s.blocked != nil {
+		return r, trouble
 	}
-	for _, name := range []string{currentName, previousName} {
-		f := s.read(undecryptable(name, s.key.id))
-		if old := f.record; f.err == nil && (!old.Link.isZero() || !old.Candidate.isZero()) {
+	names, err := s.undecryptables()
+	slices.Reverse(names) // link.json.1.… is the first of a directory, and the one before link.json.…
+	for _, name := range names {
+		file, id, _ := strings.Cut(name, undecryptable)
+		if s.key == nil || id != s.key.id {
+			if err == nil { // of several, one is told
+				err = fmt.Errorf("%s: %w (kept as %s)", s.path(file), s.key.missing(id, true), s.path(name))
+			}
+			continue
+		}
+		if f := s.read(name); f.err == nil && f.record.hasLink() {
+			old := f.record
 			for _, hash := range r.Codes {
 				old = old.withoutCode(hash).withCode(hash)
 			}
 			old.ConfigCode = cmp.Or(r.ConfigCode, old.ConfigCode)
 			s.generation = max(s.generation, f.generation)
 			s.takenUp = true
-			return old
+			return old, trouble
 		}
 	}
-	return r
+	return r, errors.Join(trouble, err)
 }
 
 // unsettled reports whether the disk is not yet as the key wants it.
@@ -75,7 +89,7 @@ func (s *store) clearUp() (done bool) {
 		needless = leftovers()
 	}
 	if s.takenUp {
-		needless = append(needless, undecryptable(currentName, s.key.id), undecryptable(previousName, s.key.id))
+		needless = append(needless, undecryptableName(currentName, s.key.id), undecryptableName(previousName, s.key.id))
 	}
 	if len(needless) > 0 && s.removeAll(needless...) != nil {
 		return false

@@ -121,6 +121,7 @@ func TestKeyThatGoesCostsALinkOnlyUntilItComesBack(t *testing.T) {
 			serial := h.status().SerialNumber
 			for range 5 {
 				h.withKey(other)
+				h.restart() // and the reason is still told
 				st := h.wantState(Unlinked, name)
 				if !strings.Contains(st.Reason, "encrypted") || st.SerialNumber != serial || st.AuthorizeURL == "" {
 					t.Fatalf("%s: reason %q, serial number %q, a link is offered: %v", name, st.Reason, st.SerialNumber, st.AuthorizeURL != "")
@@ -131,7 +132,7 @@ func TestKeyThatGoesCostsALinkOnlyUntilItComesBack(t *testing.T) {
 				}
 				h.withKey(key)
 				st = h.wantState(Linked, name+", and back")
-				if p := st.LastError; st.SerialNumber != serial || p != nil && (p.Code != "store_undecryptable" || !strings.HasPrefix(p.Hint, "nothing needs to be done")) {
+				if st.LastError != nil || st.SerialNumber != serial {
 					t.Errorf("%s, and back: %+v, serial number %q", name, st.LastError, st.SerialNumber)
 				}
 				if left, _ := filepath.Glob(h.dir().file("*undecryptable-" + testKey(t, 1).id)); len(left) != 0 {
@@ -141,6 +142,22 @@ func TestKeyThatGoesCostsALinkOnlyUntilItComesBack(t *testing.T) {
 			h.wantToken("after all that")
 		})
 	}
+}
+
+// An offer is not worth to be kept, nor to be told of.
+func TestOfferUnderAKeyThatGoesIsForgotten(t *testing.T) {
+	t.Parallel()
+	codeStory(t, lwatest.Options{}, func(t *testing.T, h *house) {
+		h.withKey(keyFile(t, 1))
+		h.withKey("")
+		st := h.wantState(Unlinked, "never linked")
+		if st.LastError != nil || st.Reason != neverLinked || st.AuthorizeURL == "" {
+			t.Errorf("reason %q, %+v", st.Reason, st.LastError)
+		}
+		if left, _ := filepath.Glob(h.dir().file("*undecryptable*")); len(left) != 0 {
+			t.Errorf("%v is kept", left)
+		}
+	})
 }
 
 // Once the device is linked anew, the link of before is history.

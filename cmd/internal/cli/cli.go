@@ -81,6 +81,9 @@ type app struct {
 	started    bool // the arguments were right, so what fails now is no usage error
 }
 
+// Commands is the whole command line, for what describes it.
+func Commands(streams Streams) *cobra.Command { return (&app{Streams: streams}).root() }
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "lwa-agent",
