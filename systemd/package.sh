@@ -55,6 +55,12 @@ for shell in bash zsh fish; do
 	"$shared/native" completion "$shell" >"$shared/completion.$shell"
 done
 
+# So are the manual pages.
+rm -rf "$shared/man"
+mkdir -p "$shared/man"
+go run ./cmd/lwa-man -version "$VERSION" -date "$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)" "$shared/man"
+gzip -9n "$shared"/man/*
+
 [ $# -gt 0 ] || set -- amd64 arm64 armhf
 for ARCH in "$@"; do
 	case $ARCH in
@@ -69,7 +75,8 @@ for ARCH in "$@"; do
 	esac
 	BUILD=dist/build/$ARCH
 	mkdir -p "$BUILD"
-	cp "$shared"/{copyright,changelog.gz,completion.*} "$BUILD"
+	rm -rf "$BUILD/man"
+	cp -R "$shared"/{copyright,changelog.gz,completion.*,man} "$BUILD"
 	env CGO_ENABLED=0 GOOS=linux "${target[@]}" go build -trimpath -buildvcs=auto -tags nethttpomithttp2 -ldflags '-s -w' -o "$BUILD/lwa-agent" ./cmd/lwa-agent
 	deb=dist/lwa-agent_${VERSION}_$ARCH.deb
 	export ARCH BUILD

@@ -293,7 +293,8 @@ func TestImageGetsWhatThePackageHas(t *testing.T) {
 		"usr/bin/lwa-agent": true, "usr/share/bash-completion/completions/lwa-agent": true, "usr/share/zsh/vendor-completions/_lwa-agent": true,
 		"usr/share/fish/vendor_completions.d/lwa-agent.fish": true, "usr/share/doc/lwa-agent/config.example.toml": true,
 		"usr/share/doc/lwa-agent/README.md": true, "usr/share/doc/lwa-agent/copyright": true, "usr/share/doc/lwa-agent/changelog.gz": true,
-		"usr/share/lintian/overrides/lwa-agent": true,
+		"usr/share/lintian/overrides/lwa-agent": true, "usr/share/doc/lwa-agent/errors.md": true,
+		"usr/share/man/man1/": true, "usr/share/man/man5/": true, "usr/share/man/man7/": true,
 	}
 	for _, path := range examples(t) { // to be read and copied by people; every device would pay for them in the binary
 		others["usr/share/doc/lwa-agent/examples/"+filepath.Base(path)] = true

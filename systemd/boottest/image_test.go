@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -139,13 +140,14 @@ func samePlaces(t *testing.T, program, unpacked string) string {
 	debiantest.Run(t, program, "install", "--root", installed)
 	ours, theirs := files(t, installed), files(t, unpacked)
 	// Texts about the package: nothing that runs reads them.
-	for _, name := range []string{"README.md", "copyright", "changelog.gz"} {
+	for _, name := range []string{"README.md", "errors.md", "copyright", "changelog.gz"} {
 		if _, has := theirs["usr/share/doc/lwa-agent/"+name]; !has {
 			t.Errorf("the package has no %s", name)
 		}
 		delete(theirs, "usr/share/doc/lwa-agent/"+name)
 	}
 	delete(theirs, "usr/share/lintian/overrides/lwa-agent")
+	maps.DeleteFunc(theirs, func(name, _ string) bool { return strings.HasPrefix(name, "usr/share/man/") })
 	for name, theirs := range theirs {
 		if ours[name] != theirs {
 			t.Errorf("%s is %.60q in an image, %.60q in the package", name, ours[name], theirs)
