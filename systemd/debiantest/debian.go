@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Suite is the Debian release that is tested on.
@@ -98,6 +99,7 @@ func Once(t testing.TB, name string, fill func(dir string)) string {
 // a root directory is larger than what /tmp may hold in memory.
 func Scratch(t testing.TB) string {
 	t.Helper()
+	removeLeftovers(t)
 	run, err := os.MkdirTemp(Cache(t), "run-")
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +110,23 @@ func Scratch(t testing.TB) string {
 		}
 	})
 	return run
+}
+
+// removeLeftovers removes what tests left behind that were killed: no test takes a
+// day.
+func removeLeftovers(t testing.TB) {
+	t.Helper()
+	for _, kind := range []string{"run-*", "new-*"} {
+		left, err := filepath.Glob(filepath.Join(Cache(t), kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range left {
+			if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+				os.RemoveAll(path)
+			}
+		}
+	}
 }
 
 // Root returns the root directory of a plain Debian, for the test to change.

@@ -32,19 +32,14 @@ var files = map[string]string{
 	"etc/systemd/journald.conf.d/log.conf": "[Journal]\nStorage=persistent\n",
 }
 
-// networkUnit sets a network card up; an emulated processor is busy for seconds
-// with a daemon for that.
-const networkUnit = `[Unit]
-Before=network.target
-Wants=network.target
-BindsTo=sys-subsystem-net-devices-%[1]s.device
-After=sys-subsystem-net-devices-%[1]s.device
-[Service]
+// networkUnit sets a network card up whenever it is found; an emulated processor
+// is busy for seconds with a daemon for that.
+const networkUnit = `[Service]
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=sh -c 'ip address add 10.0.2.15/24 dev %[1]s && ip link set %[1]s up'
 [Install]
-WantedBy=multi-user.target
+WantedBy=sys-subsystem-net-devices-%[1]s.device
 `
 
 // insideUnit starts the test's hand. Killed at once, as a shutdown must not wait

@@ -225,7 +225,7 @@ func (m *machine) await(limit time.Duration, what string, done func() (ok bool, 
 		case <-m.ended:
 			m.t.Fatalf("waiting for %s: the machine ended\n%s", what, m.complaints())
 		case <-end.C:
-			m.t.Fatalf("waited %v for %s: %s\n%s\n%s", limit, what, inTheWay, m.complaints(), m.journal("-u", "lwa-agent", "-u", "lwa-agent-display", "-n", "40"))
+			m.t.Fatalf("waited %v for %s: %s\n%s\n%s", limit, what, inTheWay, m.complaints(), m.journal("-u", "lwa-agent", "-u", "lwa-agent-display", "-u", "amazon", "-u", "network", "-n", "40"))
 		}
 	}
 }
