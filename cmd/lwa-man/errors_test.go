@@ -19,7 +19,7 @@ import (
 // codes finds every error code that the source of a package can give, each with
 // where it stands: whatever is put into a member Code, given for a parameter or a
 // variable of the name code, or is the first member of a Warning; and Amazon's own
-// words, which lwa tells apart in a switch on word.
+// words, which lwa tells apart in refused.
 func codes(t *testing.T, dir string) map[string]token.Position {
 	t.Helper()
 	set := token.NewFileSet()
@@ -103,12 +103,20 @@ func (c *collector) uses(n ast.Node) bool {
 				c.take(n.Rhs[i])
 			}
 		}
-	case *ast.SwitchStmt:
-		if n.Tag != nil && name(n.Tag) == "word" {
-			for _, clause := range n.Body.List {
-				for _, word := range clause.(*ast.CaseClause).List {
-					c.take(word)
-				}
+	case *ast.FuncDecl:
+		if n.Name.Name == "refused" {
+			ast.Inspect(n, c.words)
+		}
+	}
+	return true
+}
+
+// words are Amazon's own.
+func (c *collector) words(n ast.Node) bool {
+	if n, is := n.(*ast.SwitchStmt); is && n.Tag != nil && name(n.Tag) == "word" {
+		for _, clause := range n.Body.List {
+			for _, word := range clause.(*ast.CaseClause).List {
+				c.take(word)
 			}
 		}
 	}
