@@ -188,7 +188,7 @@ func catalogue() []catalogued {
 		},
 		{
 			"F57", "100,000 junk files",
-			"TestJunkDoesNotHideACode TestTenThousandFilesDoNotHideACode",
+			"TestJunkDoesNotHideACode TestThousandsOfFilesDoNotHideACode",
 			"the newest 256 are looked at, in pieces, and the junk is said", "the limit: both fail",
 		},
 	}

@@ -68,13 +68,17 @@ func TestDirectoryThatEverybodyCanWriteIsWarnedOf(t *testing.T) {
 	await(t, in, "no warning once it is sticky", troublesNot)
 }
 
-func TestTenThousandFilesDoNotHideACode(t *testing.T) {
+func TestThousandsOfFilesDoNotHideACode(t *testing.T) {
 	t.Parallel()
 	dir := memoryDir(t)
 	if dir == "" {
 		dir = t.TempDir() // the same, only slower
 	}
-	for i := range 10_000 {
+	junk := 2_000
+	if deep {
+		junk = 10_000
+	}
+	for i := range junk {
 		write(t, filepath.Join(dir, fmt.Sprintf("junk%05d", i)), "x")
 	}
 	in := startInbox(t, dir+"/")

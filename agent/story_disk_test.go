@@ -20,7 +20,7 @@ import (
 func TestLinkingAndRotationWithEachCallToTheDiskFailing(t *testing.T) {
 	t.Parallel()
 	all := faults()
-	every := 7 // of the faults; all of them with the tag deep
+	every := 11 // of the faults; all of them with the tag deep
 	if deep {
 		every = 1
 	}

@@ -35,6 +35,27 @@ var encryptExample string
 //go:embed consumer.service
 var consumerExample string
 
+//go:embed examples/alerts.yml
+var alertsExample string
+
+//go:embed examples/lwa-agent-linked.service
+var linkedExample string
+
+//go:embed examples/lwa-agent-metrics.service
+var metricsExample string
+
+//go:embed examples/lwa-agent-metrics.timer
+var metricsTimerExample string
+
+//go:embed examples/lwa-agent-on-change.service
+var onChangeExample string
+
+//go:embed examples/lwa-agent-on-token.path
+var onTokenPathExample string
+
+//go:embed examples/lwa-agent-on-token.service
+var onTokenExample string
+
 // UnitDir is where the units are, below the root. The package says /lib, which
 // on every system that is merged is the same directory; this one is searched
 // on all (systemd.unit(5)).
@@ -60,6 +81,13 @@ func Files() []File {
 		{"usr/share/doc/lwa-agent/examples/state.conf", stateExample},
 		{"usr/share/doc/lwa-agent/examples/encrypt.conf", encryptExample},
 		{"usr/share/doc/lwa-agent/examples/consumer.service", consumerExample},
+		{"usr/share/doc/lwa-agent/examples/alerts.yml", alertsExample},
+		{"usr/share/doc/lwa-agent/examples/lwa-agent-linked.service", linkedExample},
+		{"usr/share/doc/lwa-agent/examples/lwa-agent-metrics.service", metricsExample},
+		{"usr/share/doc/lwa-agent/examples/lwa-agent-metrics.timer", metricsTimerExample},
+		{"usr/share/doc/lwa-agent/examples/lwa-agent-on-change.service", onChangeExample},
+		{"usr/share/doc/lwa-agent/examples/lwa-agent-on-token.path", onTokenPathExample},
+		{"usr/share/doc/lwa-agent/examples/lwa-agent-on-token.service", onTokenExample},
 	}
 }
 
