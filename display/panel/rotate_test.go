@@ -17,7 +17,7 @@ func TestPartsLandWhereTheyShould(t *testing.T) {
 			p.draw(t, want)
 			sheet := displaytest.Noise(image.Rect(-40, -40, 200, 200)) // parts begin anywhere, and hang over the edges
 			random := rand.New(rand.NewPCG(3, 4))
-			for range 100 {
+			for range 30 {
 				at := image.Pt(random.IntN(128), random.IntN(128))
 				part := image.Rect(0, 0, 1+random.IntN(40), 1+random.IntN(40)).Add(image.Pt(random.IntN(140)-10, random.IntN(140)-10))
 				draw.Draw(want, part, sheet, at, draw.Src)

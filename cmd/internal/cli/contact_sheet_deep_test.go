@@ -1,3 +1,5 @@
+//go:build deep
+
 package cli
 
 import (
@@ -64,7 +66,7 @@ func statesOnSheet() []struct {
 }
 
 // TestContactSheet paints every state on every size, on one sheet to be looked
-// at: go test -run ContactSheet -artifacts ./cmd/internal/cli. What is a QR code
+// at: go test -tags deep -run ContactSheet -artifacts ./cmd/internal/cli. What is a QR code
 // there is read as a phone would.
 func TestContactSheet(t *testing.T) {
 	const gap = 12
