@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -181,4 +182,46 @@ func TestOnlyTheJournalItselfIsTakenForIt(t *testing.T) {
 	if stderrIsJournal(&lockedBuffer{}, this) {
 		t.Error("a buffer is taken for the journal")
 	}
+}
+
+// TestChangesOfStateAreFoundInARealJournal has systemd's own journal in a /run of
+// its own, and the agent write to it as under a unit.
+func TestChangesOfStateAreFoundInARealJournal(t *testing.T) {
+	t.Parallel()
+	needs(t, "unshare", "systemd-cat", "journalctl", "/lib/systemd/systemd-journald")
+	if os.Geteuid() != 0 {
+		needs(t, "root, for a /run of its own")
+	}
+	u := newDevice(t)
+	// systemd-cat connects stderr to the journal; that it is the journal systemd
+	// itself says with JOURNAL_STREAM.
+	const script = `
+mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal /run/log/journal || exit
+/lib/systemd/systemd-journald 2>/dev/null &
+await() { n=0; until "$@"; do n=$((n + 1)); [ $n -lt 200 ] || exit 9; sleep 0.05; done; }
+find_entry() { journalctl -q -D /run/log/journal/* -o json "$@" 2>/dev/null | grep .; }
+await test -S /run/systemd/journal/socket
+await test -S /run/systemd/journal/stdout
+systemd-cat sh -c 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec lwa-agent run' &
+await find_entry --output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,LWA_STATE,LWA_METHOD,LWA_REASON LWA_STATE=unlinked
+find_entry SYSLOG_IDENTIFIER=lwa-agent >>all
+`
+	cmd := u.command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var entry map[string]string
+	if err := json.Unmarshal(out, &entry); err != nil {
+		t.Fatalf("%v: the journal has %s, want the one change of state", err, out)
+	}
+	for name, want := range map[string]string{
+		"MESSAGE":  `unlinked state=unlinked method=code reason="not linked yet"`,
+		"PRIORITY": "6", "SYSLOG_IDENTIFIER": "lwa-agent", "LWA_STATE": "unlinked", "LWA_METHOD": "code", "LWA_REASON": "not linked yet",
+	} {
+		if entry[name] != want {
+			t.Errorf("%s is %q, want %q", name, entry[name], want)
+		}
+	}
+	u.await("all", `"a link is offered"`)
 }

@@ -33,8 +33,8 @@ type consumer struct {
 	log    lockedBuffer
 }
 
-// newConsumer starts the program itself, as systemd does, and signs in.
-func newConsumer(t *testing.T) *consumer {
+// newDevice is one on which no agent runs yet.
+func newDevice(t *testing.T) *consumer {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lwa") // t.TempDir can be too long for a socket
 	if err != nil {
@@ -57,6 +57,13 @@ func newConsumer(t *testing.T) *consumer {
 		Amazon: u.url, Method: agent.MethodCode, SecretFile: secret,
 		StateDir: filepath.Join(dir, "state"), RuntimeDir: filepath.Join(dir, "run"), Inbox: filepath.Join(dir, "inbox"),
 	}.Config())
+	return u
+}
+
+// newConsumer starts the program itself, as systemd does, and signs in.
+func newConsumer(t *testing.T) *consumer {
+	t.Helper()
+	u := newDevice(t)
 	run := u.command("lwa-agent", "run")
 	run.Stderr = &u.log
 	if err := run.Start(); err != nil {
@@ -107,6 +114,7 @@ func (u *consumer) command(name string, args ...string) *exec.Cmd {
 	u.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = u.dir
+	cmd.WaitDelay = time.Second // for what it leaves behind
 	cmd.Env = append(os.Environ(), "CONFIG="+u.config, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
