@@ -129,6 +129,9 @@ ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://
 	s.Step("and from the token file, with no program at all", func() string {
 		return d.wantToken(d.mustAs("alice", "tr -d '\\n' < /run/lwa-agent/access_token | sha256sum"))
 	})
+	s.Step("bob gets it too, by a rule for him", d.rules)
+	s.Step("the units of the examples run as they come", d.exampleUnits)
+	s.Step("journalctl finds the link by a field", d.stateInJournal)
 	s.Step("bob gets none", func() string { return d.refusedNamingGroup("bob", "lwa-agent token") })
 	s.Step("the sandboxes hold, and without one all of it works", d.sandboxes)
 
