@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	histories    = flag.Int("histories", 0, "how many TestHistories plays; 0: 400, with the tag deep 1,000,000")
+	histories    = flag.Int("histories", 0, "how many TestHistories plays; 0: 200, with the tag deep 1,000,000")
 	firstHistory = flag.Uint64("history", 0, "the first that TestHistories plays: the seed of one that failed")
 )
 
@@ -253,7 +253,7 @@ func TestHistories(t *testing.T) {
 	t.Parallel()
 	n := *histories
 	if n == 0 {
-		n = 400
+		n = 200
 		if deep {
 			n = 1_000_000
 		}

@@ -93,7 +93,7 @@ func (l *badLine) got(sent time.Time) {
 // five days without the tag deep.
 func TestAYearOnABadLine(t *testing.T) {
 	t.Parallel()
-	days := 5
+	days := 2
 	if deep {
 		days = 365
 	}
