@@ -152,8 +152,9 @@ func TestAgentForgettingADisplayIsToldAgain(t *testing.T) {
 	if err := first.connection.Close(); err != nil { // nothing changes on the display
 		t.Fatal(err)
 	}
-	if again := fake.hears(t, "QR of the code-pair URL, version 3-M"); again.connection == first.connection {
-		t.Error("reported over the connection that was closed")
+	// One more report may have been under way over the connection that is closed.
+	for again := first; again.connection == first.connection; {
+		again = fake.hears(t, "QR of the code-pair URL, version 3-M")
 	}
 }
 
