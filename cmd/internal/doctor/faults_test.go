@@ -87,7 +87,7 @@ type ill struct {
 
 func TestEachFaultThatIsMadeIsNamed(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED, NOT TESTED: whose a port is only root may see")
+		missing(t, "whose a port is only root may see")
 	}
 	for _, i := range ills() {
 		t.Run(i.name, func(t *testing.T) {
