@@ -38,7 +38,7 @@ func TestDeviceFromInstallationToRemoval(t *testing.T) {
 	s.Step("the package is built", func() string { deb = debiantest.Package(t, debiantest.Native()); return filepath.Base(deb) })
 	s.Step("and installed on the disk of a machine that is off", func() string { return install(t, root, deb) })
 	amazon := serveAmazon(t, root)
-	debiantest.Build(t, runtime.GOARCH, "./probe", filepath.Join(root, "usr/bin/probe"))
+	debiantest.Build(t, runtime.GOARCH, debiantest.Probe, filepath.Join(root, debiantest.ProbePath))
 
 	d := &device{amazon: amazon}
 	s.Step("it boots, with no configuration: nothing fails", func() string {

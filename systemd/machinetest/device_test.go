@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,7 +20,8 @@ import (
 // A device is a machine on which the agent is installed, and its Amazon.
 type device struct {
 	*machine
-	amazon *lwatest.Sim
+	amazon  *lwatest.Sim
+	secrets []string // what must never be seen outside of the store
 }
 
 // serveAmazon starts a simulated Amazon and returns its address.
@@ -40,6 +42,7 @@ func serveAmazon(t *testing.T) (*lwatest.Sim, string) {
 type settings struct {
 	method   string
 	displays []string // "driver device"
+	more     string   // tables, as they are
 }
 
 func (s settings) config() string {
@@ -64,6 +67,7 @@ codepair  = "http://%[3]s/auth/O2/create/codepair"
 		driver, path, _ := strings.Cut(d, " ")
 		fmt.Fprintf(&text, "\n[[display]]\ndriver = %q\ndevice = %q\n", driver, path)
 	}
+	text.WriteString(s.more)
 	return text.String()
 }
 
@@ -80,6 +84,9 @@ func configure(t *testing.T, root string, s settings) {
 	put(t, filepath.Join(root, configFile), s.config())
 	if s.method != agent.MethodCBL {
 		put(t, filepath.Join(root, secretFile), lwatest.WebClientSecret)
+		if err := os.Chmod(filepath.Join(root, secretFile), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -1,9 +1,10 @@
 // Package machinetest boots whole machines with the package installed, under
 // QEMU: a kernel of their own, a screen, an I2C bus, a clock, a power switch. It
 // is a test behind a build tag, since it needs root, the tools of story_test.go and
-// six minutes:
+// ten minutes:
 //
 //	go test -tags machinetest -v -run Screens ./systemd/machinetest
+//	go test -tags machinetest -v -run Life ./systemd/machinetest
 //	go test -tags machinetest -v -run Boards ./systemd/machinetest
 //	go test -tags machinetest -v -run PowerCuts ./systemd/machinetest -crash-points 120
 //

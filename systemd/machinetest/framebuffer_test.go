@@ -63,3 +63,42 @@ func (d *device) framebufferGivenBack() string {
 	d.awaitText("framebuffer-login-after-stop", prompt)
 	return fmt.Sprintf("after kill -9, and after a stop: %q can be read", prompt)
 }
+
+// framebufferWithoutConsole draws where the console stays others': text comes
+// over the picture, and is covered again; another console is left alone; after a
+// kill, and after a stop, the text is back that was there.
+func (d *device) framebufferWithoutConsole() string {
+	d.t.Helper()
+	const wrote = "What somebody wrote."
+	d.must("mv", dropIn, dropIn+".off")
+	d.must("systemctl", "daemon-reload")
+	d.must("systemctl", "restart", "lwa-agent-display")
+	link := d.offer()
+	d.awaitCode("framebuffer-shared", link)
+	d.write(console, "\x1b[H\x1b[2J\x1b[?25h"+wrote+"\r\n")
+	d.awaitCode("framebuffer-shared-written-over", link)
+	says := d.shows(framebuffer)
+
+	d.must("chvt", "2")
+	d.await(30*time.Second, "the other console without the code", func() (bool, string) {
+		_, path := d.shot("framebuffer-shared-away")
+		read, err := zbar(d.t, path)
+		return err != nil, fmt.Sprintf("it shows the code of %q, and nobody can log in there", read)
+	})
+	d.must("chvt", "1")
+	d.awaitCode("framebuffer-shared-back", link)
+
+	d.kill()
+	d.noCode("framebuffer-shared-killed")
+	d.awaitText("framebuffer-shared-killed", wrote)
+	d.must("systemctl", "restart", "lwa-agent-display")
+	d.awaitCode("framebuffer-shared-again", d.offer())
+	d.must("systemctl", "stop", "lwa-agent-display")
+	d.noCode("framebuffer-shared-stopped")
+	d.awaitText("framebuffer-shared-stopped", wrote)
+
+	d.must("mv", dropIn+".off", dropIn)
+	d.must("systemctl", "daemon-reload")
+	d.must("systemctl", "start", "lwa-agent-display")
+	return fmt.Sprintf("%s; after kill -9, and after a stop: %q can be read", says, wrote)
+}

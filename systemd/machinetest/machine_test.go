@@ -30,6 +30,7 @@ type machine struct {
 	pictures string // the directory of what was seen on the screen
 	letters  map[glyph]rune
 
+	more    []string // what it was last powered on with
 	qemu    *exec.Cmd
 	ended   chan struct{} // closed when QEMU has ended
 	monitor *monitor
@@ -63,6 +64,7 @@ func (m *machine) log() string       { return filepath.Join(m.dir, "console.log"
 // clock shows. It is switched off at the end of the test.
 func (m *machine) powerOn(more ...string) {
 	m.t.Helper()
+	m.more = more
 	listen := func(name string) net.Listener {
 		path := filepath.Join(m.lines, name)
 		os.Remove(path) // of the last time
@@ -77,7 +79,7 @@ func (m *machine) powerOn(more ...string) {
 	defer control.Close()
 
 	args := append(slices.Clone(m.board.qemu[1:]),
-		"-nodefaults", "-no-user-config", "-display", "none",
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", // see reboot
 		"-kernel", m.kernel.image(), "-initrd", m.initramfs(),
 		"-append", m.board.cmdline+" panic=-1 quiet net.ifnames=0",
 		"-drive", "file="+m.disk()+",format=raw,"+m.board.disk,
@@ -142,20 +144,28 @@ func (m *machine) cutPower() {
 // powerOff shuts it down as a person does who types it.
 func (m *machine) powerOff() {
 	m.t.Helper()
-	m.try(time.Second, "systemctl", "poweroff")
-	select {
-	case <-m.ended:
-	case <-time.After(time.Minute):
-		m.t.Errorf("the machine did not power off within a minute\n%s", m.complaints())
-		m.cutPower()
-	}
+	m.down("poweroff")
 }
 
-// reboot goes down and up again, with the power on.
+// reboot goes down, and up again in another QEMU: after a reset, an emulated PC
+// is three times slower.
 func (m *machine) reboot() {
 	m.t.Helper()
-	m.try(time.Second, "systemctl", "reboot") // it may be cut off by what it asks for
+	m.down("reboot")
+	m.powerOn(m.more...)
 	m.awaitBoot()
+}
+
+// down runs a command of systemctl's that ends the machine.
+func (m *machine) down(command string) {
+	m.t.Helper()
+	m.try(time.Second, "systemctl", command) // it may be cut off by what it asks for
+	select {
+	case <-m.ended:
+	case <-time.After(2 * time.Minute):
+		m.t.Errorf("the machine did not %s within two minutes\n%s", command, m.complaints())
+		m.cutPower()
+	}
 }
 
 // try runs a command in the machine and returns what it printed, standard error

@@ -47,6 +47,7 @@ func TestScreensOfAMachine(t *testing.T) {
 	s.Step("a font without half blocks: no diamonds", d.withoutHalfBlocks)
 	s.Step("with the drop-in, on the framebuffer: nothing can write over it", func() string { return d.onFramebuffer("framebuffer-1280x800") })
 	s.Step("kill -9, and stop: the console is back", d.framebufferGivenBack)
+	s.Step("without the drop-in, on the framebuffer of a console that others use", d.framebufferWithoutConsole)
 	s.Step("two OLED panels", d.oleds)
 
 	s.Step("the power is cut; it boots with a screen of 640x480", func() string {
@@ -71,8 +72,9 @@ func TestScreensOfAMachine(t *testing.T) {
 	s.Step("nothing against the protocol", d.nothingToComplain)
 }
 
-// build makes a device of a board, with the package installed and set up.
-func build(t *testing.T, s *debiantest.Story, b board, set settings) *device {
+// build makes a device of a board, with the package installed and set up, and
+// what else a story needs on its disk.
+func build(t *testing.T, s *debiantest.Story, b board, set settings, more ...func(root string)) *device {
 	t.Helper()
 	var k kernel
 	s.Step("Debian's newest kernel", func() string { k = newestKernel(t, b); return k.release })
@@ -86,6 +88,9 @@ func build(t *testing.T, s *debiantest.Story, b board, set settings) *device {
 		deb := install(t, b, k, root)
 		installFont(t, root)
 		configure(t, root, set)
+		for _, put := range more {
+			put(root)
+		}
 		var upstream string
 		d.amazon, upstream = serveAmazon(t)
 		d.machine = assemble(t, b, k, root, upstream)
