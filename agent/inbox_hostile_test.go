@@ -215,6 +215,10 @@ func inNamespace(t *testing.T) bool {
 	})
 }
 
+// noRaceSleep has a process with the race detector end without the second that
+// the detector gives others to race in.
+const noRaceSleep = "GORACE=atexit_sleep_ms=0"
+
 // again runs the test in a process of its own and reports whether this is that
 // one. What it prints as FIGURE, and what it misses, is the test's.
 func again(t *testing.T, where *syscall.SysProcAttr, flags ...string) bool {
@@ -226,7 +230,7 @@ func again(t *testing.T, where *syscall.SysProcAttr, flags ...string) bool {
 	self, err := os.Executable()
 	must(t, err)
 	cmd := exec.CommandContext(t.Context(), self, append([]string{"-test.run=^" + t.Name() + "$", "-test.v"}, flags...)...)
-	cmd.Env = append(os.Environ(), mark+"=1")
+	cmd.Env = append(os.Environ(), mark+"=1", noRaceSleep)
 	cmd.SysProcAttr = where
 	out, err := cmd.CombinedOutput()
 	if _, ran := errors.AsType[*exec.ExitError](err); err != nil && !ran {

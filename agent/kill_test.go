@@ -108,7 +108,7 @@ func (p *process) begin() {
 		self = p.executableForAll(self)
 	}
 	p.cmd = exec.Command(self, "-test.run=^TestKilledWhenever$")
-	p.cmd.Env = append(os.Environ(), processMark+"="+string(told))
+	p.cmd.Env = append(os.Environ(), processMark+"="+string(told), noRaceSleep)
 	p.cmd.Stderr = &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: p.as}
 	out, err := p.cmd.StdoutPipe()

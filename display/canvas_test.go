@@ -12,6 +12,8 @@ import (
 
 // seen is the picture as a camera sees it: with the black bezel of the panel
 // round it, and a few pixels for each of the panel's.
+//
+//go:norace
 func seen(picture *image.Gray) *image.Gray {
 	const scale, bezel = 3, 40
 	b := picture.Bounds()

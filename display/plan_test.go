@@ -89,7 +89,7 @@ func TestPlanOfEachDisplayAndMethod(t *testing.T) {
 			if p.width <= 320 {
 				photo = seen(panel.Gray)
 			}
-			if want := payloadNamed(m.screen, shows); want != "" && (p.width <= 800 || m.name == "code pair") {
+			if want := payloadNamed(m.screen, shows); want != "" && (p.width <= 480 || m.name == "code pair") {
 				if got, err := displaytest.DecodeQR(photo); err != nil || got != want {
 					t.Errorf("%s on the %s (%s): a phone reads %q (%v), want %q", m.name, p.name, shows, got, err, want)
 				}

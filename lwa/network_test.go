@@ -42,7 +42,7 @@ func inNetwork(t *testing.T, env ...string) bool {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(append(os.Environ(), mark+"=1", "GODEBUG=netdns=go"), env...)
+	cmd.Env = append(append(os.Environ(), mark+"=1", "GODEBUG=netdns=go", "GORACE=atexit_sleep_ms=0"), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},

@@ -236,6 +236,8 @@ func (f *Framebuffer) Scribble(area image.Rectangle) {
 }
 
 // Picture is what a person sees.
+//
+//go:norace
 func (f *Framebuffer) Picture() *image.NRGBA {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -117,6 +117,8 @@ func (o *OLED) complain(format string, args ...any) {
 }
 
 // Picture is what a person sees, who holds the panel upright: 0xff is lit.
+//
+//go:norace
 func (o *OLED) Picture() *image.Gray {
 	o.mu.Lock()
 	defer o.mu.Unlock()

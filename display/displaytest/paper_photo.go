@@ -8,6 +8,8 @@ import (
 
 // PaperPhoto is what a camera sees of a panel without backlight: a few pixels for
 // each of the panel's, and its grey frame.
+//
+//go:norace
 func PaperPhoto(picture *image.Gray) *image.Gray {
 	const scale, frame = 4, 60
 	b := picture.Bounds()

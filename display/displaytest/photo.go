@@ -9,6 +9,8 @@ import (
 // of the panel's, the gaps between those, the black bezel round them, and a lens
 // as much out of focus as one is that is held near, 0.35 pixels of the panel.
 // Of a sharper picture most decoders read the grid and not the code.
+//
+//go:norace
 func Photo(panel *image.Gray) *image.Gray {
 	const pitch, gap, bezel = 8, 1, 64
 	b := panel.Bounds()
@@ -30,6 +32,8 @@ func Photo(panel *image.Gray) *image.Gray {
 
 // blur averages each pixel with its neighbours along lines of n pixels that
 // are step apart.
+//
+//go:norace
 func blur(pix []byte, lines, lineStep, n, step int) {
 	before := make([]byte, n)
 	for line := range lines {

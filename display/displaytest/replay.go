@@ -180,6 +180,8 @@ func (p Picture) Text() string {
 // Image is what a camera sees, at so many pixels per module of a QR code made
 // of half blocks: half the height of a cell. With 8, which are the cells of the
 // Linux console, letters can be read; with fewer they are blots.
+//
+//go:norace
 func (p Picture) Image(theme Theme, pixels int) *image.Gray {
 	picture := image.NewGray(image.Rect(0, 0, p.Columns*pixels, p.Rows*2*pixels))
 	for y, row := range p.Cells {
@@ -229,6 +231,7 @@ func (t Theme) colour(n int) color.Gray {
 	return color.Gray{0x80}
 }
 
+//go:norace
 func fill(picture *image.Gray, area image.Rectangle, c color.Gray) {
 	for y := area.Min.Y; y < area.Max.Y; y++ {
 		row := picture.Pix[picture.PixOffset(area.Min.X, y):picture.PixOffset(area.Max.X, y)]

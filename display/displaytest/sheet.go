@@ -30,6 +30,8 @@ func (s *Sheet) Draw(dst image.Rectangle, src image.Image, at image.Point) error
 }
 
 // Noise is a picture in which every pixel counts.
+//
+//go:norace
 func Noise(bounds image.Rectangle) *image.Gray {
 	random := rand.New(rand.NewPCG(1, 2))
 	picture := image.NewGray(bounds)
@@ -41,6 +43,8 @@ func Noise(bounds image.Rectangle) *image.Gray {
 
 // Differing is how many pixels are not the same; all, where not even the sizes
 // are.
+//
+//go:norace
 func Differing(a, b *image.Gray) int {
 	if a.Rect != b.Rect {
 		return len(a.Pix)

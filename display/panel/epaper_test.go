@@ -106,7 +106,11 @@ func (b *epaperBench) plain(shade image.Image) *image.Gray {
 
 func TestEPaperShowsCodesThatPhonesReadAtEachTurn(t *testing.T) {
 	for driver := range epaperModels() {
-		for _, rotate := range []int{0, 90, 180, 270} {
+		turns := []int{0, 90, 180, 270}
+		if driver != "waveshare2in13v4" {
+			turns = turns[:2] // the turning itself is the same for all
+		}
+		for _, rotate := range turns {
 			t.Run(fmt.Sprintf("%s turned by %d", driver, rotate), func(t *testing.T) {
 				var glass *image.Gray
 				synctest.Test(t, func(t *testing.T) {

@@ -132,7 +132,7 @@ func startChild(t *testing.T, does string) child {
 	}
 	defer tty.Close()
 	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestConsoleOfTheKernel$")
-	c.Env = append(os.Environ(), childVariable+"="+does)
+	c.Env = append(os.Environ(), childVariable+"="+does, "GORACE=atexit_sleep_ms=0")
 	c.Stdin = tty
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	out, err := c.StdoutPipe()

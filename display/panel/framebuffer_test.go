@@ -97,6 +97,7 @@ func TestEveryPixelOnEveryScreen(t *testing.T) {
 	}
 }
 
+//go:norace
 func same(t *testing.T, sim *displaytest.Framebuffer, want *image.Gray, turn int) {
 	t.Helper()
 	got, wrong := sim.Picture(), 0

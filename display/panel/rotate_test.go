@@ -33,6 +33,8 @@ func TestPartsLandWhereTheyShould(t *testing.T) {
 }
 
 // turnedBack turns a picture anticlockwise, in quarters.
+//
+//go:norace
 func turnedBack(picture *image.Gray, degrees int) *image.Gray {
 	for ; degrees > 0; degrees -= 90 {
 		b := picture.Bounds()

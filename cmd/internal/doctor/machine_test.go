@@ -61,7 +61,7 @@ func inMachine(t *testing.T) bool {
 	}
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
 	machine := t.TempDir()
-	cmd.Env = append(os.Environ(), mark+"="+machine, "SSL_CERT_FILE="+roots, "DOCTOR_TEST_KEY="+key, "GODEBUG=netdns=go")
+	cmd.Env = append(os.Environ(), mark+"="+machine, "SSL_CERT_FILE="+roots, "DOCTOR_TEST_KEY="+key, "GODEBUG=netdns=go", "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
