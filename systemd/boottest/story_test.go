@@ -143,7 +143,11 @@ ExecStart=sh -c 'curl -sS --fail --unix-socket /run/lwa-agent/agent.sock http://
 	s.Step("an upgrade: the same", func() string {
 		d.write("/var/tmp/again.deb", "")
 		debiantest.Run(t, "cp", deb, d.path("/var/tmp/again.deb"))
-		return d.unharmed(func() { d.must("dpkg", "-i", "/var/tmp/again.deb") })
+		return d.unharmed(func() {
+			if said := d.must("sh", "-c", "dpkg -i /var/tmp/again.deb 2>&1"); strings.Contains(said, "Failed") {
+				t.Errorf("a person who installs it reads of a failure:\n%s", said)
+			}
+		})
 	})
 
 	s.Step("it crashes again and again: never given up, and Amazon is not asked", d.crashLoop)
