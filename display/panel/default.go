@@ -2,16 +2,22 @@ package panel
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"lwa-agent/display"
 )
 
+// ErrNoScreen is no fault: a headless device for which no display is configured
+// is linked in a terminal.
+var ErrNoScreen = errors.New("no [[display]] is configured, and this device has no screen")
+
 // OpenDefault opens what is drawn on where no display is configured, and says
 // what that is: the first framebuffer, else the virtual console that can be
-// seen.
+// seen. With neither it is ErrNoScreen.
 func OpenDefault() (display.Display, Config, error) {
 	c := Config{Driver: framebufferDriver, Device: defaultFramebuffer}
 	screen, err := newFramebufferScreen(c)
@@ -25,8 +31,11 @@ func OpenDefault() (display.Display, Config, error) {
 		err = nil // no screen at all, or one of text alone
 	}
 	console, consoleErr := activeConsole()
-	if consoleErr != nil {
-		return nil, Config{}, errors.Join(err, consoleErr)
+	switch {
+	case err != nil && consoleErr != nil:
+		return nil, Config{}, err
+	case consoleErr != nil:
+		return nil, Config{}, ErrNoScreen
 	}
 	c = Config{Driver: "terminal", Device: console}
 	d, openErr := openTerminal(c)
@@ -37,11 +46,19 @@ func OpenDefault() (display.Display, Config, error) {
 }
 
 // activeConsole is the virtual console that is on the screen.
-func activeConsole() (string, error) {
-	text, err := os.ReadFile("/sys/class/tty/tty0/active")
+func activeConsole() (string, error) { return consoleOf("/sys/class/tty/tty0/active", "/dev") }
+
+// consoleOf reads the console's name from active, a file of the kernel's, and
+// wants its node in dev: a container sees that file of its host, and no node.
+func consoleOf(active, dev string) (string, error) {
+	text, err := os.ReadFile(active)
 	name := strings.TrimSpace(string(text))
 	if err != nil || name == "" {
-		return "", errors.New("no display is configured and there is no virtual console; write a [[display]] into config.toml")
+		return "", errors.New(`this device has no screen that a console is seen on; write device = "/dev/…" into the [[display]]`)
 	}
-	return "/dev/" + name, nil
+	path := filepath.Join(dev, name)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf(`the console %s cannot be used here: %w; write another device = "/dev/…" into the [[display]]`, path, err)
+	}
+	return path, nil
 }

@@ -13,7 +13,10 @@ import (
 func GiveBack(displays []Config) error {
 	if len(displays) == 0 {
 		d, _, err := OpenDefault()
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrNoScreen):
+			return nil
+		case err != nil:
 			return err
 		}
 		return giveBack(d)

@@ -15,7 +15,7 @@ import (
 func i2cNodes() nodes {
 	return nodes{
 		like: "/dev/i2c-*", subsystem: "i2c-dev", group: "i2c",
-		cure: "switch I2C on with raspi-config, or with dtparam=i2c_arm=on in /boot/firmware/config.txt and i2c-dev in /etc/modules, and start anew",
+		cure: "switch I2C on with raspi-config, or with dtparam=i2c_arm=on in /boot/firmware/config.txt and i2c-dev in /etc/modules, and reboot",
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func spiNodes() nodes {
 	return nodes{
 		like: "/dev/spidev*", subsystem: "spidev", group: "spi",
-		cure: "switch SPI on with raspi-config, or with dtparam=spi=on in /boot/firmware/config.txt, and start anew",
+		cure: "switch SPI on with raspi-config, or with dtparam=spi=on in /boot/firmware/config.txt, and reboot",
 	}
 }
 

@@ -232,14 +232,17 @@ func (b *board) show(s display.Screen) int {
 // report notes what a display shows, and tells the log what is wrong with it.
 func (b *board) report(i int, shows string, err error) {
 	problem := ""
-	if err != nil {
+	switch {
+	case errors.Is(err, panel.ErrNoScreen):
+		shows = "nothing: " + oneLine(err)
+	case err != nil:
 		problem = oneLine(err)
 	}
 	b.mu.Lock()
 	name := b.targets[i].name()
 	b.reports[i].Shows, b.reports[i].Error = shows, problem
 	late := b.missing[i] && errors.Is(err, syscall.EPERM)
-	b.missing[i] = errors.Is(err, fs.ErrNotExist)
+	b.missing[i] = errors.Is(err, fs.ErrNotExist) || errors.Is(err, panel.ErrNoScreen)
 	b.mu.Unlock()
 	if problem != "" {
 		fmt.Fprintf(b.stderr, "lwa-agent: display %s: %s\n", name, problem)

@@ -104,6 +104,30 @@ func TestDisplayThatNobodyConfiguredIsNamedInTheLog(t *testing.T) {
 	}
 }
 
+// TestNoScreenIsNoFault: most devices that this is for have none, and nobody has
+// asked for one.
+func TestNoScreenIsNoFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		var log lockedBuffer
+		choice := &target{shy: true}
+		choice.open = func() (display.Display, error) {
+			choice.opened(panel.Config{})
+			return nil, panel.ErrNoScreen
+		}
+		b := newBoard([]*target{choice}, &log)
+		b.show(screenFor(pairStatus(), noon()))
+		b.run(ctx)
+		if got := displayLine(b.lines()[0]); got != "default shows nothing: no [[display]] is configured, and this device has no screen" {
+			t.Errorf("the status says %q", got)
+		}
+		if log.String() != "" {
+			t.Errorf("the journal says %q", log.String())
+		}
+	})
+}
+
 // TestDeviceThatCameLaterEndsTheProcess: a unit's DeviceAllow= knows the drivers
 // that were loaded at its start, so only a new process may use the panel. Where
 // the first try is refused, a new process would be refused as well.

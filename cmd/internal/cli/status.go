@@ -126,10 +126,7 @@ func waysToLink(t *table, s agent.Status, env func(string) string, now time.Time
 }
 
 func displayLine(d agent.Display) string {
-	line := d.Driver
-	if d.Device != "" {
-		line += " " + d.Device
-	}
+	line := cmp.Or(strings.TrimSpace(d.Driver+" "+d.Device), "default")
 	switch {
 	case d.Error != "":
 		return line + ": " + d.Error

@@ -50,7 +50,7 @@ func (c clock) finding() Finding {
 	case c.compared && c.skew.Abs() > skewOfNoMatter:
 		return warn(cure, "the clock says %s, %s; tokens are good all the same", says, skewWords(c.skew))
 	case !c.asked:
-		return unseen(asRoot, "the kernel does not say whether the clock is synchronized")
+		return unseen("see: timedatectl; for a container, on the machine that it runs on", "the kernel does not say whether the clock is synchronized")
 	case !c.synchronized && c.compared:
 		return warn(cure, "nothing keeps the clock right, though it agrees with Amazon's")
 	case !c.synchronized:

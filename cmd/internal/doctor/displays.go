@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -18,7 +19,7 @@ func checkDisplays(_ context.Context, f *facts) []Finding {
 	var all []Finding
 	if f.status != nil {
 		for _, d := range f.status.Displays {
-			name := strings.TrimSpace(d.Driver + " " + d.Device)
+			name := cmp.Or(strings.TrimSpace(d.Driver+" "+d.Device), "default")
 			if d.Error != "" {
 				message, cure, _ := strings.Cut(d.Error, "; ")
 				all = append(all, fault(cure, "%s: %s", name, message))
