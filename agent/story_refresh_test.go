@@ -166,8 +166,8 @@ func TestWrongSecretKeepsTheTokenAndNamesTheCure(t *testing.T) {
 		must(t, h.sim.SetSecret(lwatest.WebClientID, "another-secret"))
 		h.until("the refresh that finds out", 46*time.Minute, func() bool { return h.status().LastError != nil })
 		h.wantState(Linked, "invalid_client ends no link")
-		if p := h.wantError("invalid_client", "the secret was changed at Amazon"); !strings.Contains(p.Hint, "client_secret_file") || !strings.Contains(p.Hint, "Web settings") {
-			t.Errorf("hint %q; want the file and the tab of Amazon's console", p.Hint)
+		if p := h.wantError("invalid_client", "the secret was changed at Amazon"); !strings.Contains(p.Hint, "lwa-agent setup") || !strings.Contains(p.Hint, "Web settings") {
+			t.Errorf("hint %q; want the command and the tab of Amazon's console", p.Hint)
 		}
 		h.wantToken("while the old one lives")
 		found := h.sim.Count(lwatest.Refresh)

@@ -113,7 +113,7 @@ func (d *device) setUpForWeb() string {
 func (d *device) setUpForDevices() string {
 	d.t.Helper()
 	found := d.setUp(interview{
-		{"Replace it? [y/N] ", "y"},
+		{"Change it? [y/N] ", "y"},
 		{"1 or 2 [2]: ", "1"},
 		{"Client id [" + lwatest.WebClientID + "]: ", lwatest.DeviceClientID},
 		{"Product id, if this is an Alexa product (else Enter): ", ""},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/config"
@@ -48,7 +49,8 @@ func (s *setup) askReplace(ctx context.Context) error {
 	s.say("%s is there already, with the client id", s.path)
 	s.say("  %s", s.texts["client_id"])
 	s.say("Its other settings stay, and a copy of it as %s.", oldName(s.path))
-	replace, err := s.agreed(ctx, "Replace it? [y/N] ", "n")
+	s.say("To change one thing, the secret, say: y, then Enter for all that is right.")
+	replace, err := s.agreed(ctx, "Change it? [y/N] ", "n")
 	if err == nil && !replace {
 		s.say("nothing was changed; to link with it: lwa-agent %slink", s.configFlag())
 		return errQuiet
@@ -67,8 +69,8 @@ func (s *setup) askTab(ctx context.Context) error {
 	} else {
 		if s.terminal && !s.given("tab") {
 			s.say("In which tab of Amazon's console is the client id made?")
-			s.say("  1  Other devices and platforms (recommended): one text to copy, nothing to")
-			s.say("     register; after signing in there is nothing to bring back")
+			s.say("  1  Other devices and platforms (recommended): one text to copy; after signing")
+			s.say("     in there is nothing to bring back")
 			s.say("  2  Web settings: needs a client secret and a return URL; after signing in an")
 			s.say("     address has to be brought back to this device")
 		}
@@ -108,11 +110,20 @@ func (s *setup) askClientID(ctx context.Context) error {
 	if before != "" {
 		prompt = "Client id [" + before + "]: "
 	}
-	id, err := s.answer(ctx, question{flag: "client-id", prompt: prompt, enter: before, needed: before == "", refuses: s.refuses("client_id")})
+	id, err := s.answer(ctx, question{flag: "client-id", prompt: prompt, enter: before, needed: before == "", refuses: s.refusesClientID})
 	if err == nil {
 		s.set("client_id", id)
 	}
 	return err
+}
+
+// refusesClientID: the two texts stand side by side in Amazon's console. That the
+// secret was meant to be somewhere in a file is of no help to who pastes it here.
+func (s *setup) refusesClientID(answer string) error {
+	if strings.HasPrefix(answer, "amzn1.oa2-cs.") {
+		return errors.New("that is the client secret; the client id begins with " + config.ClientIDPrefix)
+	}
+	return s.refuses("client_id")(answer)
 }
 
 // sayConsole says what to do at Amazon, with the texts to paste there.
@@ -127,12 +138,11 @@ func (s *setup) sayConsole() {
 		s.say("The [endpoints] in %s stay: enter a client id of that server.", s.path)
 	case s.tab == tabDevices:
 		s.sayWhere()
-		s.say("  1. Open your security profile, or create one.")
-		s.say(`  2. Tab "Other devices and platforms": choose a name, "Generate ID".`)
+		s.say(`  2. Tab "Other devices and platforms", which may be called "TVs and Other`)
+		s.say(`     Devices Settings": enter a name, any, and press the button.`)
 		s.say("  3. Copy the client id.")
 	default:
 		s.sayWhere()
-		s.say("  1. Open your security profile, or create one.")
 		s.say(`  2. Tab "Web settings", "Allowed Return URLs": paste exactly this, and save:`)
 		s.say("     %s", s.redirect())
 		s.say("  3. Copy the client id and the client secret.")
@@ -143,6 +153,9 @@ func (s *setup) sayConsole() {
 func (s *setup) sayWhere() {
 	s.say(`Sign in at developer.amazon.com, "Login with Amazon":`)
 	s.say("     %s", consoleAddress)
+	s.say("  1. Open your security profile (the gear), or create one: that wants a name,")
+	s.say("     which people see as they sign in, a description, and the address of a")
+	s.say("     privacy notice, any page of yours.")
 }
 
 func (s *setup) askSecret(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,6 +41,9 @@ func (s *setup) askDisplay(ctx context.Context) error {
 		return nil
 	}
 	found, _ := panel.List()
+	if !slices.ContainsFunc(found, func(f panel.Found) bool { return f.Answers }) {
+		s.say("No panel answers on I2C. If there is one: lwa-agent display --list")
+	}
 	return s.offerDisplays(ctx, found)
 }
 

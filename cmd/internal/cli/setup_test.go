@@ -109,7 +109,7 @@ func TestSetupForOtherDevicesAsksThreeQuestionsAndLinks(t *testing.T) {
 	p.told("1  Other devices and platforms (recommended)")
 	p.asked("1 or 2 [1]: ", "")
 	p.told(consoleAddress)
-	p.told(`Tab "Other devices and platforms": choose a name, "Generate ID"`)
+	p.told(`Tab "Other devices and platforms", which may be called "TVs and Other`)
 	p.asked("Client id: ", ` "`+someID+`" `) // as it comes out of a mail
 	p.asked("Product id, if this is an Alexa product (else Enter): ", "")
 	p.told("written: " + f.config)
@@ -170,7 +170,7 @@ func TestSetupAsksAgainAndGivesUpAfterThree(t *testing.T) {
 	p.asked("Client id: ", "")
 	p.told("client_id is missing; copy it from the security profile")
 	p.asked("Client id: ", someSecret)
-	p.ends(1, "lwa-agent: client_id holds the client secret; write the client id there, and the secret into the file that client_secret_file names; nothing was changed")
+	p.ends(1, "lwa-agent: that is the client secret; the client id begins with "+config.ClientIDPrefix+"; nothing was changed")
 	f.untouched(before, "three wrong answers")
 }
 
@@ -243,7 +243,7 @@ func TestSetupChangesAConfigurationAndKeepsTheRest(t *testing.T) {
 	before := f.read("config.toml")
 	p := f.setUp()
 	p.told(f.config + " is there already, with the client id\r\n  " + someID)
-	p.asked("Replace it? [y/N] ", "y")
+	p.asked("Change it? [y/N] ", "y")
 	p.asked("1 or 2 [1]: ", "")
 	p.asked("Client id ["+someID+"]: ", otherID)
 	p.asked("Product id", "")
@@ -268,7 +268,7 @@ func TestSetupThatIsNotToReplaceChangesNothing(t *testing.T) {
 	f.configured(lived)
 	before := f.read("config.toml")
 	p := f.setUp()
-	p.asked("Replace it? [y/N] ", "")
+	p.asked("Change it? [y/N] ", "")
 	p.ends(1, "nothing was changed; to link with it: lwa-agent --config ")
 	f.untouched(before, "N")
 	f.run("", "setup", "--tab", "1", "--client-id", otherID).expect(t, "a script did not say so", 2, "",
@@ -284,7 +284,7 @@ func TestSetupAgainTakesEveryAnswerFromBefore(t *testing.T) {
 	before := f.read("config.toml")
 	f.start()
 	p := f.setUp()
-	p.asked("Replace it? [y/N] ", "y")
+	p.asked("Change it? [y/N] ", "y")
 	p.asked("1 or 2 [2]: ", "")
 	p.asked("Client id ["+someID+"]: ", "")
 	p.asked("Client secret (not shown) [the one there is]: ", "")
