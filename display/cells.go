@@ -152,7 +152,12 @@ func (c Cells) Inline(s Screen, below int) (out, shows string) {
 	for i, q := range codes {
 		for quiet := fullQuiet; quiet >= leastQuiet; quiet-- {
 			if width, height := c.codeSize(q, quiet); width <= columns && height+below <= c.Rows {
-				return c.lines(codeLast(textOf(s, true, ""), s.Scan), columns, c.Rows-height-below-1) + "\n" + strings.Join(c.codeRows(q, quiet), "\n") + "\n",
+				text, blank := codeLast(textOf(s, true, ""), s.Scan), "\n"
+				room := c.Rows - height - below - len(blank)
+				if isHigher(text, columns, room) {
+					blank = "" // at 80x24 it would push out of sight what to do with a code pair
+				}
+				return c.lines(text, columns, room) + blank + strings.Join(c.codeRows(q, quiet), "\n") + "\n",
 					q.String() + c.passedOver(s, codes[:i])
 			}
 		}
@@ -161,7 +166,8 @@ func (c Cells) Inline(s Screen, below int) (out, shows string) {
 		_, height := c.codeSize(codes[0], leastQuiet)
 		reason = c.shortage(codes[0], height+below)
 	}
-	return c.lines(textOf(s, false, c.said(s, reason)), columns, unbounded), textShows(s, reason)
+	// Half of the terminal, since the caller may have written other ways above it.
+	return c.lines(textOf(s, false, c.said(s, reason)), columns, c.Rows/2), textShows(s, reason)
 }
 
 // codeLast puts what is typed on the phone last, where it stays in sight above
@@ -181,15 +187,18 @@ func codeLast(blocks []block, scan string) []block {
 // lines sets all blocks, closer where they are more than so many rows: the
 // terminal scrolls, and what stands last stays in sight.
 func (c Cells) lines(blocks []block, columns, rows int) string {
-	lines := set(blocks, unbounded, columns, true)
-	if height(lines) > rows {
-		lines = set(blocks, unbounded, columns, false)
-	}
+	lines := set(blocks, unbounded, columns, !isHigher(blocks, columns, rows))
 	var b strings.Builder
 	for _, l := range lines {
 		b.WriteString(c.set(l) + "\n")
 	}
 	return b.String()
+}
+
+// isHigher reports whether blocks with a free row between them take more than
+// so many rows.
+func isHigher(blocks []block, columns, rows int) bool {
+	return height(set(blocks, unbounded, columns, true)) > rows
 }
 
 // shortage says what the code q needs and what there is.

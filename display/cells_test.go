@@ -379,3 +379,33 @@ func abs(n int) int {
 	}
 	return n
 }
+
+// TestCodePairIsWholeAt80x24: the size of most terminals over SSH. What to do,
+// the address and the code stay in sight with the QR code and the prompt.
+func TestCodePairIsWholeAt80x24(t *testing.T) {
+	s := pair()
+	out, _ := utf8Cells(80, 24).Inline(s, 1)
+	rows := strings.Split(out, "\n") // the last one is the prompt's
+	seen := strings.Join(rows[len(rows)-24:], "\n")
+	for _, words := range []string{s.Scan, s.Address, s.Enter, s.Code} {
+		if !strings.Contains(seen, words) {
+			t.Errorf("%q has scrolled out of sight:\n%s", words, out)
+		}
+	}
+	if got, err := displaytest.DecodeTerminal([]byte(out+"Waiting … "), 80, 24); err != nil || got != pairURL {
+		t.Errorf("the code reads %q (%v), want %q", got, err, pairURL)
+	}
+}
+
+// TestTextAloneIsSetCloselyWhereRowsAreFew: at 80x24 the way that needs no
+// paste stands above all this, and would scroll out of sight.
+func TestTextAloneIsSetCloselyWhereRowsAreFew(t *testing.T) {
+	s := offer(t, 221)
+	out, _ := utf8Cells(80, 24).Inline(s, 1)
+	if strings.Contains(out, "\n\n") {
+		t.Errorf("80x24 has no rows to give away:\n%s", out)
+	}
+	if out, _ = utf8Cells(80, 60).Inline(display.Screen{Kind: s.Kind, Title: s.Title, Lines: s.Lines, Open: s.Open}, 1); !strings.Contains(out, "\n\n") {
+		t.Errorf("80x60 has rows to spare, and what belongs together is to be seen:\n%s", out)
+	}
+}

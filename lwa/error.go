@@ -57,8 +57,8 @@ func (e *Error) Error() string {
 const (
 	byItself = "it is tried again by itself"
 
-	deviceHint = `code-based linking wants a client id from the tab "Other devices and platforms" of Amazon's console; a client id from "Web settings" needs client_secret_file and method = "code"`
-	secretHint = `copy the client secret of this client id again from "Web settings" in Amazon's console into client_secret_file`
+	deviceHint = `code-based linking wants a client id from the tab "Other devices and platforms" of Amazon's console; a client id from "Web settings" needs client_secret_file and method = "code": sudo lwa-agent setup writes them`
+	secretHint = `copy the client secret of this client id again from "Web settings" in Amazon's console: sudo lwa-agent setup asks for it`
 )
 
 // refused classifies an OAuth error answer (RFC 6749 section 5.2, RFC 8628

@@ -95,7 +95,7 @@ func noRefreshToken(date time.Time) *Error {
 	return &Error{
 		Kind: Configuration, Code: "no_refresh_token", Date: date,
 		Message: "the answer holds no refresh token, so the link would end within the hour",
-		Hint:    `a client id from "Web settings" of Amazon's console needs client_secret_file; other servers may want a scope such as offline_access`,
+		Hint:    `a client id from "Web settings" of Amazon's console needs client_secret_file (sudo lwa-agent setup writes it); other servers may want a scope such as offline_access`,
 	}
 }
 

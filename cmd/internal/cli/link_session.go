@@ -172,8 +172,10 @@ func (l *session) offer(s agent.Status, below int) {
 	}
 	l.leavePrompt()
 	if l.terminal && !l.offered {
+		closely := l.cells
+		closely.Rows = 0 // at 80x24 the first way is to stay in sight
 		for _, way := range otherWays(s, l.app.Env) {
-			out, _ := l.cells.Inline(way, 0)
+			out, _ := closely.Inline(way, 0)
 			fmt.Fprintln(l.app.Out, out)
 		}
 	}

@@ -56,7 +56,7 @@ func linkScreen(st agent.Status, now time.Time) display.Screen {
 	s.Left, s.Brief.Left = "", "" // it is written once and stays
 	for i, l := range s.Lines {
 		if strings.HasPrefix(l, bringBack) {
-			s.Lines[i] = "Paste it below."
+			s.Lines[i] = `Paste it below. If Amazon says "We're sorry" instead, run lwa-agent doctor.`
 		}
 	}
 	return s

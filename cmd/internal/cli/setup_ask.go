@@ -121,7 +121,7 @@ func (s *setup) askClientID(ctx context.Context) error {
 // secret was meant to be somewhere in a file is of no help to who pastes it here.
 func (s *setup) refusesClientID(answer string) error {
 	if strings.HasPrefix(answer, "amzn1.oa2-cs.") {
-		return errors.New("that is the client secret; the client id begins with " + config.ClientIDPrefix)
+		return fmt.Errorf("that is the client secret; what begins with %s is the client id", config.ClientIDPrefix)
 	}
 	return s.refuses("client_id")(answer)
 }

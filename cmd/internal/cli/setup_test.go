@@ -170,7 +170,7 @@ func TestSetupAsksAgainAndGivesUpAfterThree(t *testing.T) {
 	p.asked("Client id: ", "")
 	p.told("client_id is missing; copy it from the security profile")
 	p.asked("Client id: ", someSecret)
-	p.ends(1, "lwa-agent: that is the client secret; the client id begins with "+config.ClientIDPrefix+"; nothing was changed")
+	p.ends(1, "lwa-agent: that is the client secret; what begins with "+config.ClientIDPrefix+" is the client id; nothing was changed")
 	f.untouched(before, "three wrong answers")
 }
 

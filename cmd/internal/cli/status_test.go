@@ -56,7 +56,7 @@ cure      check the network
 link      https://www.amazon.com/ap/oa?client_id=x
 way       any browser: bring the address that it ends at to lwa-agent link, lwa-agent code, or a file in /var/spool/lwa-agent/
 register  https://localhost:9745/authresponse as an Allowed Return URL (at Amazon: tab "Web settings")
-phone     none of these ends on a phone; to have that, write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"
+phone     from a phone the address has to be brought by hand; to be spared that, write [link_page] and below it listen = ":9744" into config.toml, or use a client id of "Other devices and platforms"
 clock     not synchronized, 2 h behind Amazon's
 writes    0 to the state directory since the start
 `},
@@ -93,7 +93,7 @@ link      https://www.amazon.com/ap/oa?client_id=x
 not open  a browser on your computer, because 127.0.0.1:9745: address already in use; end what uses that port
 way       any browser: bring the address that it ends at to lwa-agent link, lwa-agent code
 register  https://localhost:9745/authresponse as an Allowed Return URL (at Amazon: tab "Web settings")
-phone     none of these ends on a phone; to have that, write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"
+phone     from a phone the address has to be brought by hand; to be spared that, write [link_page] and below it listen = ":9744" into config.toml, or use a client id of "Other devices and platforms"
 clock     not synchronized
 writes    0 to the state directory since the start
 `},

@@ -11,8 +11,8 @@ import (
 	"lwa-agent/display"
 )
 
-// forAPhone is what makes linking end on the phone that signed in.
-const forAPhone = `write listen = ":9744" below [link_page], or use a client id of "Other devices and platforms"`
+// forAPhone is what lets linking end on the phone that signed in.
+const forAPhone = `from a phone the address has to be brought by hand; to be spared that, write [link_page] and below it listen = ":9744" into config.toml, or use a client id of "Other devices and platforms"`
 
 // ways are the ways to link that are open with the configuration in use, what
 // each needs, and, where none of them ends on a phone, the setting that would:
@@ -46,7 +46,7 @@ func ways(st agent.Status, env func(string) string) [][2]string {
 	add("way", "any browser: bring the address that it ends at to lwa-agent link, lwa-agent code%s", orInbox(st))
 	add("register", "%s as an Allowed Return URL (at Amazon: tab \"Web settings\")", st.RedirectURI)
 	if !hasLinkPage(st) {
-		add("phone", "none of these ends on a phone; to have that, %s", forAPhone)
+		add("phone", "%s", forAPhone)
 	}
 	return all
 }
@@ -98,7 +98,7 @@ func otherWays(st agent.Status, env func(string) string) []display.Screen {
 		all = append(all, s)
 	}
 	if !hasLinkPage(st) {
-		all = append(all, display.Screen{Kind: display.Working, Lines: more("To end it on a phone, " + forAPhone + ".")})
+		all = append(all, display.Screen{Kind: display.Working, Lines: more(sentence(forAPhone))})
 	} else if st.LinkPage != "" {
 		all = append(all, display.Screen{
 			Kind: display.Working, Open: "Or open this, and paste the address that the browser ends at:", Address: st.AuthorizeURL,
