@@ -89,11 +89,11 @@ func otherWays(st agent.Status, env func(string) string) []display.Screen {
 	if l := st.Loopback; l != nil && l.Error == "" {
 		s := display.Screen{
 			Kind:    display.Working,
-			Open:    "Nothing has to be pasted if you run this on your computer, and open the address below in a browser there:",
+			Open:    "Without a paste: run this on your computer, open the address below there:",
 			Address: sshCommand(l, env),
 		}
 		if l.Fingerprint != "" {
-			s.Lines = more("The browser warns of a certificate, as it should: this device made it. Its SHA-256 fingerprint is " + l.Fingerprint + ".")
+			s.Lines = more("The browser warns, as it should: the certificate is this device's own, SHA-256 " + l.Fingerprint)
 		}
 		all = append(all, s)
 	}

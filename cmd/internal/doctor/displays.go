@@ -20,10 +20,12 @@ func checkDisplays(_ context.Context, f *facts) []Finding {
 	if f.status != nil {
 		for _, d := range f.status.Displays {
 			name := cmp.Or(strings.TrimSpace(d.Driver+" "+d.Device), "default")
-			if d.Error != "" {
+			switch {
+			case d.Error != "":
 				message, cure, _ := strings.Cut(d.Error, "; ")
 				all = append(all, fault(cure, "%s: %s", name, message))
-			} else if d.Shows != "" {
+			case d.Driver == "": // none is configured, and there is no screen: seen says so
+			case d.Shows != "":
 				all = append(all, ok("%s shows %s", name, d.Shows))
 			}
 		}
