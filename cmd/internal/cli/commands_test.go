@@ -57,7 +57,7 @@ func TestEveryCommandSaysHowToStartAMissingAgent(t *testing.T) {
 	f := newFake(t, unlinked())
 	for _, args := range [][]string{{"token"}, {"status"}, {"status", "--json"}, {"code", "ANdNAVhyhqirUelHGEHA"}, {"link"}, {"relink"}, {"relink", "--cancel"}, {"unlink"}, {"watch"}} {
 		f.run("", args...).expect(t, strings.Join(args, " ")+": nobody knows what to do", 1, "",
-			"lwa-agent: the agent is not running (no "+f.socket()+"); start it with: systemctl start lwa-agent\n")
+			"lwa-agent: the agent is not running (no "+f.socket()+"); start it with: sudo systemctl start lwa-agent\n")
 	}
 }
 
@@ -72,7 +72,7 @@ func TestSocketThatAKilledAgentLeftIsNoRunningAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.run("", "status").expect(t, "a dead socket must not look like a live agent", 1, "",
-		"lwa-agent: the agent is not running (nobody answers at "+f.socket()+"); start it with: systemctl start lwa-agent\n")
+		"lwa-agent: the agent is not running (nobody answers at "+f.socket()+"); start it with: sudo systemctl start lwa-agent\n")
 }
 
 func TestAgentThatStopsWhileItIsAskedIsToldFromAMissingOne(t *testing.T) {
@@ -188,9 +188,9 @@ func TestWaitReturnsOnceLinkedEvenIfTheAgentStartsLater(t *testing.T) {
 func TestWaitThatTimesOutIsStatus3WithTheReason(t *testing.T) {
 	f := newFake(t, unlinked())
 	f.run("", "wait", "--timeout", "50ms").expect(t, "no agent", 3, "",
-		"lwa-agent: not linked within 50ms: the agent is not running (no "+f.socket()+"); start it with: systemctl start lwa-agent\n")
+		"lwa-agent: not linked within 50ms: the agent is not running (no "+f.socket()+"); start it with: sudo systemctl start lwa-agent\n")
 	f.run("", "wait", "--timeout", "0").expect(t, "no agent, asked once", 3, "",
-		"lwa-agent: not linked within 0s: the agent is not running (no "+f.socket()+"); start it with: systemctl start lwa-agent\n")
+		"lwa-agent: not linked within 0s: the agent is not running (no "+f.socket()+"); start it with: sudo systemctl start lwa-agent\n")
 	f.start()
 	f.run("", "wait", "--timeout", "50ms").expect(t, "nobody signed in", 3, "",
 		"lwa-agent: not linked within 50ms: nobody has signed in; link it with: lwa-agent link\n")

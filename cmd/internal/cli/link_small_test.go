@@ -12,7 +12,7 @@ import (
 // with an authorize URL of 300 characters: four rows.
 func TestTheWayWithoutAPasteStaysInSight(t *testing.T) {
 	st := unlinked()
-	st.Method, st.AuthorizeURL = agent.MethodCode, longURL[:300]
+	st.Method, st.Reason, st.AuthorizeURL = agent.MethodCode, "not linked yet", longURL[:300]
 	st.Loopback = &agent.Loopback{Address: "localhost:9745", Fingerprint: strings.Repeat("AB:", 31) + "AB"}
 	s := startFake(t, st).sitDown(80, 24, "link")
 	s.out.await(t, "Code or address: ")
@@ -20,8 +20,8 @@ func TestTheWayWithoutAPasteStaysInSight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if seen := picture.Text(); !strings.Contains(seen, "ssh -L 9745:localhost:9745") {
-		t.Errorf("the command has scrolled out of sight:\n%s", seen)
+	if seen := picture.Text(); !strings.Contains(seen, "Without a paste: run this") {
+		t.Errorf("the way without a paste has scrolled out of sight:\n%s", seen)
 	}
 	s.stop()
 	s.wait()

@@ -122,7 +122,7 @@ func (e notRunningError) Error() string        { return string(e) }
 func (e notRunningError) Is(target error) bool { return target == ErrNotRunning }
 
 func (s *Socket) missing(why string) error {
-	return notRunningError(fmt.Sprintf("the agent is not running (%s %s); start it with: systemctl start lwa-agent", why, s.Path))
+	return notRunningError(fmt.Sprintf("the agent is not running (%s %s); start it with: sudo systemctl start lwa-agent", why, s.Path))
 }
 
 func (s *Socket) stopped() error {
