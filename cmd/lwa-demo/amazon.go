@@ -32,12 +32,15 @@ type visit struct {
 	back string
 }
 
-// openAmazon starts the simulator. Its token endpoint takes delay to answer, as
+// anyPort is where an Amazon is that nobody has to find again.
+const anyPort = "127.0.0.1:0"
+
+// openAmazon starts the simulator at an address. Its token endpoint takes delay to answer, as
 // the real one does; told, unless nil, hears of each request.
-func openAmazon(ctx context.Context, o lwatest.Options, delay time.Duration, told func(visit)) (*amazon, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
+func openAmazon(ctx context.Context, address string, o lwatest.Options, delay time.Duration, told func(visit)) (*amazon, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", address)
 	if err != nil {
-		return nil, fmt.Errorf("the simulated Amazon finds no port: %w", err)
+		return nil, fmt.Errorf("the simulated Amazon cannot be at %s: %w", address, err)
 	}
 	a := &amazon{Sim: lwatest.New(o), url: "http://" + listener.Addr().String(), delay: delay, told: told}
 	a.server = &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second}

@@ -45,7 +45,7 @@ func playStory(ctx context.Context, streams cli.Streams) (err error) {
 	s := &story{out: streams.Out, began: time.Now(), person: newPerson()}
 	ctx, cancel := context.WithDeadline(ctx, s.began.Add(storyWithin))
 	defer cancel()
-	s.amazon, err = openAmazon(ctx, lwatest.Options{TokenLife: storyTokenLife, PairInterval: 5 * time.Second}, 0, nil)
+	s.amazon, err = openAmazon(ctx, anyPort, lwatest.Options{TokenLife: storyTokenLife, PairInterval: 5 * time.Second}, 0, nil)
 	if err != nil {
 		return err
 	}

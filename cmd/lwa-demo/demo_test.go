@@ -191,9 +191,10 @@ func TestInterruptedStoryEndsTheAgentAndFails(t *testing.T) {
 func TestWrongUsageIsSaidInALine(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"--speed 3":    "not defined",
-		"now":          `"now"`,
-		"--auto --cbl": "both",
+		"--speed 3":           "not defined",
+		"now":                 `"now"`,
+		"--auto --cbl":        "both",
+		"--amazon 9790 --cbl": "already",
 	} {
 		term := newTerminal(t)
 		if status := run(t.Context(), strings.Fields(args), term.streams()); status != 2 {

@@ -4,7 +4,8 @@
 //
 // Without options a person plays along: opens the link, hands in the code,
 // kills the agent, removes the app. With --auto the demo plays the person too
-// and ends within 20 seconds. It promises nothing about secrets: the account is
+// and ends within 20 seconds. With --amazon there is the simulated Amazon alone,
+// for an agent that is installed. It promises nothing about secrets: the account is
 // made up, and what links to it is printed.
 package main
 
@@ -26,13 +27,17 @@ import (
 // agent is a process that can be killed, and needs no build of its own.
 const agentCommand = "agent"
 
-const usage = `usage: lwa-demo [--cbl | --auto]
+const usage = `usage: lwa-demo [--cbl | --auto | --amazon PORT]
 
 Shows how a device is linked to an Amazon account, its token kept fresh and
 handed out: with a simulated Amazon, on this machine, until Ctrl-C.
 
   --cbl    link by code-based linking instead of the authorize URL
   --auto   play the person as well, both ways, and end: 0 when all went well
+
+  --amazon PORT
+           only the simulated Amazon, at a port of this machine, for the agent that
+           is installed here: to rehearse a set-up without registering anything
 `
 
 func main() {
@@ -56,6 +61,7 @@ func run(ctx context.Context, args []string, streams cli.Streams) int {
 	flags.SetOutput(io.Discard)
 	auto := flags.Bool("auto", false, "")
 	cbl := flags.Bool("cbl", false, "")
+	port := flags.Uint("amazon", 0, "")
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -65,12 +71,16 @@ func run(ctx context.Context, args []string, streams cli.Streams) int {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case err == nil && *auto && *cbl:
 		err = errors.New("--auto shows both ways to link; leave --cbl out")
+	case err == nil && *port > 0 && (*auto || *cbl):
+		err = errors.New("--amazon is for an agent that is there already; leave --auto and --cbl out")
 	}
 	if err != nil {
 		fmt.Fprintf(streams.Err, "lwa-demo: %v; see: lwa-demo --help\n", err)
 		return 2
 	}
 	switch {
+	case *port > 0:
+		err = rehearse(ctx, streams, *port)
 	case *auto:
 		err = playStory(ctx, streams)
 	case *cbl:

@@ -22,6 +22,9 @@ const (
 	// playTokenLife lets a refresh be seen every 10 to 15 s.
 	playTokenLife = 20 * time.Second
 
+	// playPolling is how soon after Allow a code pair is done; Amazon has 30 s.
+	playPolling = 5 * time.Second
+
 	// thinking is what the token endpoint takes to answer: Amazon's takes 0.3 to
 	// 2.2 s, and steps that take no time are not seen.
 	thinking = 500 * time.Millisecond
@@ -50,8 +53,8 @@ func playAlong(ctx context.Context, streams cli.Streams, method string, life tim
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	visits := make(chan visit, 16)
-	options := lwatest.Options{TokenLife: life, PairInterval: 5 * time.Second}
-	sim, err := openAmazon(ctx, options, thinking, func(v visit) { give(ctx, visits, v) })
+	options := lwatest.Options{TokenLife: life, PairInterval: playPolling}
+	sim, err := openAmazon(ctx, anyPort, options, thinking, func(v visit) { give(ctx, visits, v) })
 	if err != nil {
 		return err
 	}

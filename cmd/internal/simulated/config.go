@@ -36,10 +36,15 @@ paths = [%q]
 [refresh]
 boot_spread = "0s"
 
-[endpoints]
+%s`, client, d.Method, d.StateDir, d.RuntimeDir, d.Inbox+"/", Endpoints(d.Amazon))
+}
+
+// Endpoints is the part of a configuration that puts the simulated Amazon at
+// url, without a slash at its end, in the place of the real one.
+func Endpoints(url string) string {
+	return fmt.Sprintf(`[endpoints]
 authorize = %q
 token = %q
 codepair = %q
-`, client, d.Method, d.StateDir, d.RuntimeDir, d.Inbox+"/",
-		d.Amazon+"/ap/oa", d.Amazon+"/auth/o2/token", d.Amazon+"/auth/O2/create/codepair")
+`, url+"/ap/oa", url+"/auth/o2/token", url+"/auth/O2/create/codepair")
 }
