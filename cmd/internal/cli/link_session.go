@@ -27,6 +27,7 @@ type session struct {
 
 	hope    hope
 	offered bool           // a way to link was shown
+	renewed bool           // and then another
 	shown   string         // the one that stands on the terminal
 	pending bool           // a code was seen on its way
 	told    bool           // "asking Amazon" was said
@@ -162,11 +163,16 @@ func (l *session) offer(s agent.Status, below int) {
 		}
 		return
 	}
-	l.prompt = "Waiting until you have signed in … "
-	if s.AuthorizeURL != "" {
-		l.prompt = "Code or address: "
-	}
 	key := s.AuthorizeURL + " " + s.LinkPage + " " + s.VerificationURI + " " + s.UserCode
+	l.renewed = l.renewed || l.offered && l.shown != "" && l.shown != key
+	switch {
+	case s.AuthorizeURL != "":
+		l.prompt = "Code or address: "
+	case l.renewed:
+		l.prompt = "This is a new code: the last one is not good any more. Waiting … "
+	default:
+		l.prompt = "Waiting until you have signed in … "
+	}
 	if key == l.shown {
 		return
 	}

@@ -201,6 +201,7 @@ func TestLinkShowsTheUserCodeAndHowLongItTakes(t *testing.T) {
 	before := len(s.out.String())
 	f.publish(func(s *agent.Status) { s.UserCode = "QWERTZ" })
 	s.out.awaitAfter(t, before, "QWERTZ")
+	s.out.awaitAfter(t, before, "This is a new code") // else whoever pressed Cancel, or was slow, types the old one
 	f.publish(func(s *agent.Status) { *s = linked() })
 	s.ends(0, "linked to the account of Jo Example")
 }
