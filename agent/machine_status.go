@@ -105,7 +105,7 @@ func (m *machine) reason() string {
 	case m.linked():
 		return ""
 	case m.foreign():
-		return "there is a link of another client id or token endpoint; it is kept and not used"
+		return "the link that is kept is of another client id or token endpoint, and is used again with those"
 	case m.revoked():
 		return "removed in the Amazon account"
 	case m.problems[sourceDamage].Code == "store_undecryptable":
