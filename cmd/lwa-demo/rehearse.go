@@ -52,7 +52,7 @@ Client ids that it knows, with what else belongs to them:
 
 You are signed in there as Jo Example. To press Allow in a browser on another
 computer, run this there first: ssh -L %[7]d:localhost:%[7]d DEVICE
-Once this has ended, it has forgotten every link. To go over to Amazon, take
-[endpoints] out again, and run setup with a client id of your own.
+Once this has ended, it has forgotten every link. To go over to Amazon, take the
+lines of [endpoints] out again, and run setup with a client id of your own.
 
 `
