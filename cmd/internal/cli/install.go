@@ -24,9 +24,9 @@ not run (Yocto, Buildroot, pi-gen): the program, units, users, directories and
 device rules, completions and examples. The units start at boot, once there is a
 /etc/lwa-agent/config.toml; systemd makes users and directories then.
 
-An image that carries a machine id, a link or a serial number is refused, since
-all devices made from it would have the same. Put --check at the end of your
-build: it only looks.`,
+An image that carries a machine id, a link, the key of one or a serial number is
+refused, since all devices made from it would have the same. Put --check at the
+end of your build: it only looks.`,
 		Example: `  lwa-agent install --root "$ROOTFS_DIR"
   lwa-agent install --root output/target --binary dist/build/armhf/lwa-agent`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -1,131 +1,163 @@
 package image
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"lwa-agent/cmd/internal/config"
+	"lwa-agent/cmd/internal/shell"
 )
 
 // Carries returns a problem for each thing in the image that only one device may
-// have: all devices that are made from it would have the same. Nil: none.
+// have: all devices that are made from it would have the same. What cannot be
+// looked at is a problem as well. Nil: none.
 func (i *Image) Carries() error {
-	var all []error
-	problem := func(name, what, cure string) {
-		all = append(all, fmt.Errorf("%s %s; clean it with: %s", i.path(name), what, cure))
-	}
-	if id, err := i.text("etc/machine-id"); err == nil && id != "" && id != "uninitialized" {
-		problem("etc/machine-id", "is a machine id, which every device made from this image would have", "truncate -s 0 "+i.path("etc/machine-id"))
-	}
-	// Usually a link to that one, which os.Root does not follow out of the image.
-	if id, err := i.text("var/lib/dbus/machine-id"); err == nil && id != "" {
-		problem("var/lib/dbus/machine-id", "is a machine id, which every device made from this image would have", "rm "+i.path("var/lib/dbus/machine-id"))
-	}
-	states := append(i.dropIns(), "var/lib/lwa-agent")
 	settings, err := i.settings()
-	if err != nil {
-		all = append(all, err)
-	}
-	if dir := below(settings["state_dir"]); dir != "" {
-		states = append(states, dir)
-	}
-	for _, dir := range states {
-		if what := i.state(dir); what != "" {
-			problem(dir, "holds "+what+" of one device", "rm -r "+i.path(dir))
-		}
-	}
+	c := carried{Image: i, all: []error{err}}
+	c.dropIns()
+	c.machineIDs()
+	c.storeKeys()
+	c.states(append(c.set("STATE_DIRECTORY="), ownState, settings["state_dir"])...)
 	if settings["device.serial_number"] != "" {
-		name := config.DefaultPath[1:]
-		all = append(all, fmt.Errorf("%s sets a serial_number, which every device made from this image would have; remove the line: each makes one of its own", i.path(name)))
+		c.add("%s sets a serial_number, which every device made from this image would have; remove the line: each makes one of its own", i.path(configName()))
 	}
 	if settings["code"] != "" {
-		name := config.DefaultPath[1:]
-		all = append(all, fmt.Errorf("%s holds a code, which is good once and for one device; remove the line", i.path(name)))
+		c.add("%s holds a code, which is good once and for one device; remove the line", i.path(configName()))
 	}
-	return errors.Join(all...)
+	return errors.Join(c.all...)
 }
 
-// dropIns returns the state directories that drop-ins of the unit name.
-func (i *Image) dropIns() (dirs []string) {
-	const dir = "etc/systemd/system/lwa-agent.service.d"
-	for _, name := range i.names(dir) {
-		text, _ := i.text(dir + "/" + name)
-		for line := range strings.Lines(text) {
-			if _, dir, found := strings.Cut(strings.TrimSpace(line), "STATE_DIRECTORY="); found && line[0] != '#' {
-				dirs = append(dirs, below(strings.Trim(dir, `"'`)))
+// configName is where the image has its configuration.
+func configName() string { return below(config.DefaultPath) }
+
+// carried collects what is found.
+type carried struct {
+	*Image
+	lines []string // of the unit's drop-ins
+	all   []error
+}
+
+func (c *carried) add(format string, args ...any) { c.all = append(c.all, fmt.Errorf(format, args...)) }
+
+// found adds what a file or directory is, with the command that cleans the image.
+func (c *carried) found(name, what, command string, files ...string) {
+	for _, f := range files {
+		command += " " + shell.Word(c.path(f))
+	}
+	c.add("%s %s; clean it with: %s", c.path(name), what, command)
+}
+
+func (c *carried) machineIDs() {
+	const what = "is a machine id, which every device made from this image would have"
+	const id, dbus = "etc/machine-id", "var/lib/dbus/machine-id"
+	if text := c.seen(id); text != "" && text != "uninitialized" {
+		c.found(id, what, "truncate -s 0", id)
+	}
+	if c.inside(dbus) == dbus && c.seen(dbus) != "" { // usually it is a link to that one
+		c.found(dbus, what, "rm", dbus)
+	}
+}
+
+// seen is the text of a file; "" where it is not there.
+func (c *carried) seen(name string) string {
+	text, err := c.text(name)
+	c.all = append(c.all, err)
+	return text
+}
+
+// storeKeys looks for the key of the link where systemd would (systemd.exec(5),
+// LoadCredential=), and where a drop-in says.
+func (c *carried) storeKeys() {
+	const what = "the key of encrypted links, so whoever has one device could read those of all"
+	var paths []string
+	for _, dir := range []string{"etc", "usr/lib", "usr/local/lib"} {
+		paths = append(paths, dir+"/credstore.encrypted/lwa-agent.store-key", dir+"/credstore/lwa-agent.store-key")
+	}
+	for _, from := range append(c.set("LoadCredential=store-key:"), c.set("LoadCredentialEncrypted=store-key:")...) {
+		if strings.HasPrefix(from, "/") { // else a name in one of those
+			paths = append(paths, below(from))
+		}
+	}
+	for _, name := range paths {
+		there, err := c.isThere(name)
+		c.all = append(c.all, err)
+		if there {
+			c.found(name, "is "+what, "rm", name)
+		}
+	}
+	if len(c.set("SetCredential=store-key:"))+len(c.set("SetCredentialEncrypted=store-key:")) > 0 {
+		c.add("a drop-in of lwa-agent.service holds %s; take it out, and make a key on each device", what)
+	}
+}
+
+// ownState is the state directory that the agent has for itself.
+const ownState = "/var/lib/lwa-agent"
+
+// states looks for what the agent keeps in its state directory.
+func (c *carried) states(dirs ...string) {
+	looked := map[string]bool{"": true} // the root, or no directory at all
+	for _, dir := range dirs {
+		if dir = c.inside(below(dir)); !looked[dir] {
+			looked[dir] = true
+			c.state(dir)
+		}
+	}
+}
+
+func (c *carried) state(dir string) {
+	names, err := c.names(dir)
+	c.all = append(c.all, err)
+	for _, kept := range []struct{ name, what string }{{"link.json", "a link"}, {"serial_number", "a serial number"}, {"localhost.pem", "the key of a certificate"}} {
+		var files []string
+		for _, name := range names {
+			if strings.HasPrefix(name, kept.name) { // others are the one before, or of a crash
+				files = append(files, dir+"/"+name)
+			}
+		}
+		switch what := "holds " + kept.what + " of one device"; {
+		case len(files) == 0:
+		case dir == below(ownState):
+			c.found(dir, what, "rm -r", dir)
+			return
+		default: // others may have theirs there as well
+			c.found(dir, what, "rm", files...)
+		}
+	}
+}
+
+// dropIns reads the unit's drop-ins, but for comments.
+func (c *carried) dropIns() {
+	var looked []string
+	for _, units := range []string{"etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"} {
+		dir := c.inside(units + "/lwa-agent.service.d")
+		if slices.Contains(looked, dir) { // /lib is /usr/lib
+			continue
+		}
+		looked = append(looked, dir)
+		names, err := c.names(dir)
+		c.all = append(c.all, err)
+		for _, name := range names {
+			for line := range strings.Lines(c.seen(dir + "/" + name)) {
+				if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, ";") {
+					c.lines = append(c.lines, line)
+				}
 			}
 		}
 	}
-	return dirs
 }
 
-// below is an absolute path as the image's root has it.
-func below(path string) string { return strings.Trim(filepath.Clean("/"+path), "/") }
-
-// settings returns the texts of the image's configuration, if it has one.
-func (i *Image) settings() (map[string]string, error) {
-	name := config.DefaultPath[1:]
-	text, err := i.read(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, i.failed(name, err)
-	}
-	return config.Texts(i.path(name), text)
-}
-
-// state tells what a state directory holds; empty: nothing.
-func (i *Image) state(dir string) string {
-	what := ""
-	for _, name := range i.names(dir) {
-		switch {
-		case strings.HasPrefix(name, "link.json"):
-			return "a link"
-		case strings.HasPrefix(name, "serial_number"):
-			what = "a serial number"
-		case what == "" && name != "lock":
-			what = "files"
+// set returns what stands behind a word in the drop-ins, up to a blank or a quote.
+func (c *carried) set(word string) (values []string) {
+	for _, line := range c.lines {
+		if _, value, found := strings.Cut(line, word); found {
+			value = strings.TrimLeft(value, `"' `)
+			if end := strings.IndexAny(value, `"' `); end >= 0 {
+				value = value[:end]
+			}
+			values = append(values, value)
 		}
 	}
-	return what
-}
-
-// names lists a directory; one that is not there, or that is a link to what is
-// not in the image, has none.
-func (i *Image) names(dir string) []string {
-	f, err := i.root.Open(dir)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	names, _ := f.Readdirnames(-1) // those until an error
-	return names
-}
-
-func (i *Image) text(name string) (string, error) {
-	text, err := i.read(name)
-	return string(bytes.TrimSpace(text)), err
-}
-
-// read reads a file of the image, of at most a configuration's size.
-func (i *Image) read(name string) ([]byte, error) {
-	info, err := i.root.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("no regular file")
-	}
-	f, err := i.root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, config.MaxSize))
+	return values
 }

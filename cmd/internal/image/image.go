@@ -23,6 +23,8 @@ import (
 // binaryPath is where the units expect the program, below the root.
 const binaryPath = "usr/bin/lwa-agent"
 
+const incomplete = "the image is not complete"
+
 // Image is the root directory of a system.
 type Image struct {
 	dir  string
@@ -60,7 +62,7 @@ func (i *Image) Install(program io.Reader, files []systemd.File, enable bool) er
 	// An image that has booted already would start without our users.
 	now := time.Now()
 	if err := i.root.Chtimes("usr", now, now); err != nil {
-		return i.failed("usr", err)
+		return i.failed("usr", err, incomplete)
 	}
 	if !enable {
 		return nil
@@ -78,7 +80,7 @@ func (i *Image) put(name string, mode fs.FileMode, text io.Reader) error {
 	if err == nil {
 		err = i.replace(name, mode, text)
 	}
-	return i.failed(name, err)
+	return i.failed(name, err, incomplete)
 }
 
 func (i *Image) replace(name string, mode fs.FileMode, text io.Reader) error {
@@ -128,7 +130,7 @@ func (i *Image) link(name, target string) error {
 	if err == nil {
 		err = i.root.Symlink(target, name)
 	}
-	return i.failed(name, err)
+	return i.failed(name, err, incomplete)
 }
 
 // Uninstall takes away what Install has written, and the directories that are
@@ -144,10 +146,11 @@ func (i *Image) Uninstall(files []systemd.File) (left []string, err error) {
 	}
 	for _, name := range names {
 		if err := ignoreMissing(i.root.Remove(name)); err != nil {
-			return nil, i.failed(name, err)
+			return nil, i.failed(name, err, incomplete)
 		}
 		for dir := filepath.Dir(name); dir != "."; dir = filepath.Dir(dir) {
-			if i.root.Remove(dir) != nil { // not empty, or no directory
+			info, err := i.root.Lstat(dir) // of a link it would take away the link
+			if err != nil || !info.IsDir() || i.root.Remove(dir) != nil {
 				break
 			}
 		}
@@ -160,8 +163,9 @@ func (i *Image) Uninstall(files []systemd.File) (left []string, err error) {
 	return left, nil
 }
 
-// failed names the file of the image, and the cure where there is one.
-func (i *Image) failed(name string, err error) error {
+// failed names the file of the image, and the cure: the one that is given where
+// none is known.
+func (i *Image) failed(name string, err error, cure string) error {
 	if err == nil {
 		return nil
 	}
@@ -170,7 +174,6 @@ func (i *Image) failed(name string, err error) error {
 	} else if linked, is := errors.AsType[*os.LinkError](err); is {
 		err = linked.Err
 	}
-	cure := "the image is not complete"
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		cure = "run it as root"

@@ -131,45 +131,23 @@ func TestUninstallLeavesNothingButWhatIsTheMakers(t *testing.T) {
 	}
 }
 
-func TestImageOfOneDeviceIsRefusedWithTheCure(t *testing.T) {
-	const config = "etc/lwa-agent/config.toml"
-	for _, test := range []struct {
-		name, text, what, cure string
-	}{
-		{"etc/machine-id", "0123456789abcdef0123456789abcdef\n", "machine id", "truncate -s 0 "},
-		{"var/lib/dbus/machine-id", "0123456789abcdef0123456789abcdef\n", "machine id", "rm "},
-		{"var/lib/lwa-agent/link.json", "{}", "a link", "rm -r "},
-		{"var/lib/lwa-agent/link.json.1", "{}", "a link", "rm -r "},
-		{"var/lib/lwa-agent/serial_number", "1\n", "a serial number", "rm -r "},
-		{config, "[device]\nserial_number = \"1\"\n", "serial_number", "remove the line"},
-		{config, "code = \"ANdNAVhyhqirUelHGEHA\"\n", "a code", "remove the line"},
-		{config, "state_dir =\n", "the value is missing", "write one"},
-	} {
-		i := built(t, map[string]string{test.name: test.text})
-		err := i.Carries()
-		if err == nil || !strings.Contains(err.Error(), test.what) || !strings.Contains(err.Error(), test.cure) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v; want %q and the cure", test.name, err, test.what)
+func TestUninstallLeavesLinksOfTheImage(t *testing.T) {
+	i := built(t, map[string]string{"bin/busybox": "x"})
+	for link, target := range map[string]string{"usr": ".", "etc": "conf"} {
+		if err := os.Symlink(target, i.path(link)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	i := built(t, map[string]string{
-		"srv/state/link.json": "{}", config: "state_dir = \"/srv/state\"\n",
-		"data/lwa-agent/serial_number": "1", "etc/systemd/system/lwa-agent.service.d/state.conf": "[Service]\nEnvironment=STATE_DIRECTORY=/data/lwa-agent\n",
-	})
-	if err := i.Carries(); err == nil || strings.Count(err.Error(), "\n") != 1 {
-		t.Errorf("state directories elsewhere: %v; want both", err)
+	if err := os.Mkdir(i.path("conf"), 0o755); err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestImageThatIsCleanIsTaken(t *testing.T) {
-	i := built(t, map[string]string{
-		"etc/machine-id": "uninitialized\n", "var/lib/lwa-agent/lock": "", "etc/lwa-agent/config.toml": "client_id = \"x\"\n[device]\nproduct_id = \"p\"\n",
-		"etc/credstore/lwa-agent.client_secret": "of the product",
-	})
-	if err := i.Carries(); err != nil {
-		t.Error(err)
+	before := i.tree(t)
+	i.install(t)
+	if _, err := i.Uninstall([]systemd.File{{Path: "usr/share/more"}}); err != nil {
+		t.Fatal(err)
 	}
-	if err := built(t, map[string]string{"etc/machine-id": ""}).Carries(); err != nil {
-		t.Error(err)
+	if after := i.tree(t); !slices.Equal(before, after) {
+		t.Errorf("before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 	}
 }
 
