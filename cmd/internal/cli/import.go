@@ -9,11 +9,10 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"strings"
 	"time"
-	"unicode"
 
 	"lwa-agent/cmd/internal/movein"
+	"lwa-agent/cmd/internal/shell"
 	"lwa-agent/cmd/internal/socket"
 
 	"github.com/spf13/cobra"
@@ -143,19 +142,9 @@ func setupFlags(found movein.Found) string {
 	if found.HasSecret {
 		flags = " --tab 2"
 	}
-	flags += " --client-id " + found.ClientID
+	flags += " --client-id " + shell.Word(found.ClientID)
 	if found.ProductID != "" {
-		flags += " --product-id " + shellQuoted(found.ProductID)
+		flags += " --product-id " + shell.Word(found.ProductID)
 	}
 	return flags
-}
-
-// shellQuoted is text as one word of a shell's, for a command to copy.
-func shellQuoted(text string) string {
-	for _, r := range text {
-		if r != '-' && r != '_' && r != '.' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-		}
-	}
-	return text
 }
