@@ -113,7 +113,7 @@ func (p *provision) checked() (text []byte, secret lwa.Secret, err error) {
 	case len(before) == 0:
 		return nil, lwa.Secret{}, fmt.Errorf("there is a client secret, and no %s beside it; put one there, with client_id at least", provisionedConfig)
 	}
-	if p.secret != nil {
+	if p.secret != nil && !p.secret.isOverwritten() {
 		if secret, err = config.Secret(p.secret.name, p.secret.text); err == nil && secret.IsZero() {
 			err = fmt.Errorf("%s is empty; write the client secret into it, or remove it", p.secret.name)
 		}
@@ -152,55 +152,67 @@ func (p *provision) isOtherClient(before []byte) bool {
 	return err == nil && broken == nil && was["client_id"] != now["client_id"]
 }
 
-// write puts both into their places: complete, on the disk, and the secret
-// first, for a configuration without its secret would link in another way.
+// write puts both into their places, once all is complete and on the disk. The
+// secret comes first, for a configuration without its secret would link in another
+// way. Where the power goes in between, the card is as it was, and the next boot
+// does it again.
 func (p *provision) write(text []byte, secret lwa.Secret) error {
 	before, err := os.ReadFile(p.config)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	var old, credential, file *newFile
+	defer func() { old.discard(); credential.discard(); file.discard() }()
+	err = nil
 	if !secret.IsZero() {
-		f, err := create(p.credential, 0o600, 0o700, []byte(secret.Reveal()+"\n"))
-		if err == nil {
-			defer f.discard()
-			err = f.place()
+		credential, err = create(p.credential, 0o600, 0o700, []byte(secret.Reveal()+"\n"))
+	}
+	if changed := text != nil && !bytes.Equal(text, before); err == nil && changed {
+		// 0644: "lwa-agent display" is another user, and there is no secret in it.
+		file, err = create(p.config, 0o644, 0o755, text)
+	}
+	if err == nil && file != nil && before != nil {
+		if old, err = p.asBefore(before); err == nil {
+			err = old.place()
 		}
-		if err != nil {
-			return fmt.Errorf("%s cannot be written: %w; nothing was changed", p.credential, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; nothing was changed", err)
+	}
+	if credential != nil {
+		if err := credential.place(); err != nil {
+			return fmt.Errorf("%w; nothing was changed", err)
 		}
 		p.done = append(p.done, "The client secret was taken over.")
 	}
-	if text == nil || bytes.Equal(text, before) {
+	if file == nil {
 		return nil
-	}
-	if before != nil {
-		old, err := create(oldName(p.config), 0o644, 0o755, before)
-		if err == nil {
-			defer old.discard()
-			err = old.place()
-		}
-		if err != nil {
-			return fmt.Errorf("%s cannot be written: %w; the configuration was not changed", oldName(p.config), err)
-		}
 	}
 	if secret.IsZero() && p.isOtherClient(before) {
 		if err := os.Rename(p.credential, oldName(p.credential)); err == nil {
 			p.done = append(p.done, "The client secret of the client id before is kept in "+oldName(p.credential)+".")
 		} else if !errors.Is(err, os.ErrNotExist) {
-			return err
+			return fmt.Errorf("%w; the configuration was not changed", err)
 		}
 	}
-	// 0644: "lwa-agent display" is another user, and there is no secret in it.
-	f, err := create(p.config, 0o644, 0o755, text)
-	if err == nil {
-		defer f.discard()
-		err = f.place()
-	}
-	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w; the configuration was not changed", p.config, err)
+	if err := file.place(); err != nil {
+		return fmt.Errorf("%w; the configuration was not changed", err)
 	}
 	p.done = append(p.done, "The configuration was taken over from "+p.text.name+".")
 	return nil
+}
+
+// asBefore is the configuration of before under another name, for the same eyes.
+func (p *provision) asBefore(text []byte) (*newFile, error) {
+	info, err := os.Stat(p.config)
+	if err != nil {
+		return nil, err
+	}
+	old, err := create(oldName(p.config), 0o600, 0o755, text)
+	if err == nil {
+		err = old.belong(info)
+	}
+	return old, err
 }
 
 // known is where it is noted what was taken from a partition that cannot be

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,12 @@ import (
 type bootFile struct {
 	name, path string
 	text       []byte
+}
+
+// isOverwritten reports whether it is a secret of which wipe left nothing but the
+// name before the power went: it was taken over by then.
+func (f *bootFile) isOverwritten() bool {
+	return len(f.text) > 0 && len(bytes.Trim(f.text, "\x00")) == 0
 }
 
 // findBootFile reads the file of a name, or of that name with .txt behind it,
