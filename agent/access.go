@@ -134,12 +134,18 @@ func (r *rules) names(p peer) bool {
 	return ok || slices.ContainsFunc(p.gids, func(g uint32) bool { _, ok := r.groups[g]; return ok })
 }
 
-// lacking says what p may not have here, and where that is decided.
+// lacking says what p may not have here, and where that is decided. Of everything
+// that is needed, anything would do.
 func (p peer) lacking(needed, has right) Problem {
-	return Problem{
+	problem := Problem{
 		Code: "denied", Message: fmt.Sprintf("user %s may not have this here: %s is needed, and allowed is %s", p.user(), needed, has),
 		Hint: fmt.Sprintf("add %q to may of an [[access]] in config.toml that names that user, or one of its groups", needed.String()),
 	}
+	if needed == everything {
+		problem.Message = fmt.Sprintf("user %s may have nothing here, by a rule", p.user())
+		problem.Hint = "add what it may have to may of the [[access]] in config.toml that names that user, or one of its groups"
+	}
+	return problem
 }
 
 // lookForUnknown takes the rules over when somebody whom they name has come to be.

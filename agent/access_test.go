@@ -194,6 +194,23 @@ func TestRightsReadAsInTheConfiguration(t *testing.T) {
 	}
 }
 
+// TestDenialNamesTheGroupAndTheRule: who may not have the whole group's rights is
+// to find the other way.
+func TestDenialNamesTheGroupAndTheRule(t *testing.T) {
+	p := peer{reader: reader{uid: strangeID}, gids: []uint32{strangeID}}
+	for _, gid := range []uint32{0, strangeID} {
+		if hint := p.denial(agentSockName, gid).Hint; !strings.Contains(hint, "[[access]]") || gid != 0 && !strings.Contains(hint, "usermod -aG") {
+			t.Errorf("of a socket of the group %d the hint is %q", gid, hint)
+		}
+	}
+	if hint := p.denial(eventsSockName, strangeID).Hint; strings.Contains(hint, "[[access]]") {
+		t.Errorf("hint %q: no rule is about the displays' socket", hint)
+	}
+	if why := p.lacking(everything, 0); strings.Contains(why.Message+why.Hint, everything.String()) {
+		t.Errorf("%+v; any right would let in, and no list of all is one", why)
+	}
+}
+
 // settled returns when the loop has done what it was asked for before.
 func (s *served) settled() {
 	s.t.Helper()

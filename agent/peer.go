@@ -114,7 +114,12 @@ func (p peer) denial(socket string, gid uint32) Problem {
 		Code: "denied", Message: fmt.Sprintf("user %s may not use %s", p.user(), socket),
 		Hint: "only root may; use sudo",
 	}
+	rule := ""
+	if socket != eventsSockName { // which is the displays' alone
+		rule = "; or name that user in an [[access]] of config.toml"
+	}
 	if gid == 0 {
+		problem.Hint += rule
 		return problem
 	}
 	id := strconv.FormatUint(uint64(gid), 10)
@@ -122,7 +127,7 @@ func (p peer) denial(socket string, gid uint32) Problem {
 	if g, err := user.LookupGroupId(id); err == nil {
 		group = g.Name
 	}
-	problem.Hint = fmt.Sprintf("join the group with: sudo usermod -aG %s %s, then log in again; a service takes SupplementaryGroups=%s", group, p.user(), group)
+	problem.Hint = fmt.Sprintf("join the group with: sudo usermod -aG %s %s, then log in again; a service takes SupplementaryGroups=%s", group, p.user(), group) + rule
 	if u, err := user.LookupId(strconv.FormatUint(uint64(p.uid), 10)); err == nil {
 		if groups, err := u.GroupIds(); err == nil && slices.Contains(groups, id) {
 			problem.Hint = fmt.Sprintf("it joined the group %s after this program was started: log in again, or restart the service", group)

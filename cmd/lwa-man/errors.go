@@ -65,7 +65,7 @@ var problems = []problem{ //nolint:gochecknoglobals // a constant table
 	{"token_file", "A [[token_file]] cannot be written.", "Use a path below /run/lwa-agent, or allow another with ReadWritePaths= (systemctl edit lwa-agent)."},
 
 	{"no_token", "There is a link, and no valid access token now.", "Ask again after the time in Retry-After."},
-	{"denied", "This user may not use the socket.", "Join its group and log in again: sudo usermod -aG lwa-agent USER."},
+	{"denied", "This user may not use the socket, or a rule of [[access]] does not allow it this.", "Join its group and log in again: sudo usermod -aG lwa-agent USER. Or add what it may have to an [[access]] that names it, in config.toml."},
 	{"too_many_connections", "The programs of this user have more than 32 connections.", "Close what is not used."},
 	{"min_valid", "min_valid is not a duration.", "Write it like min_valid=60s."},
 	{"too_long", "The text is longer than 8 KiB, or ended early.", "Send the code or the address alone."},
