@@ -63,7 +63,11 @@ func (a *app) doctor(ctx context.Context, asJSON bool, transcript string) (err e
 		if openErr != nil {
 			return openErr
 		}
-		defer func() { err = errors.Join(err, end()) }()
+		defer func() {
+			if lost := end(); lost != nil { // after a fault nothing else would be said
+				err = lost
+			}
+		}()
 		p.Through = record.Through
 	}
 	r := doctor.Examine(ctx, p)
