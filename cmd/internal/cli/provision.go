@@ -131,7 +131,7 @@ func (p *provision) checked() (text []byte, secret lwa.Secret, err error) {
 	if text == nil {
 		checked = before
 	}
-	c, err := config.Check(name, checked, inUse)
+	c, err := config.Check(name, checked, inUse, noEnvironment)
 	if err != nil {
 		return nil, lwa.Secret{}, err
 	}

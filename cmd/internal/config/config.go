@@ -134,7 +134,7 @@ func Parse(name string, text []byte, env Env) (Config, error) {
 // Check reports what is wrong with the text of a configuration file for a client
 // with this secret, zero for a public client, wherever the secret comes from. name
 // is what problems call the file. The warnings are of a text that is good.
-func Check(name string, text []byte, secret lwa.Secret) (c Config, err error) {
+func Check(name string, text []byte, secret lwa.Secret, env Env) (c Config, err error) {
 	text = trimBOM(text)
 	r, problem := newReader(name, text)
 	if problem != nil {
@@ -142,7 +142,7 @@ func Check(name string, text []byte, secret lwa.Secret) (c Config, err error) {
 	}
 	r.unknown()
 	r.given = &secret
-	c = r.config(func(string) string { return "" })
+	c = r.config(env)
 	return c, r.err()
 }
 

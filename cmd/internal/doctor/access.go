@@ -84,17 +84,30 @@ func checkAccess(_ context.Context, f *facts) []Finding {
 	if f.packaged() {
 		all = f.accountsOfUnits()
 	}
-	switch group, member, fresh := f.membership(); {
+	return append(all, f.asker())
+}
+
+// asker says whether who asks may use the agent.
+func (f *facts) asker() Finding {
+	group, member, fresh := f.membership()
+	switch {
 	case f.root():
-		all = append(all, ok("root may use the agent"))
+		return ok("root may use the agent")
+	case f.owner.uid == os.Geteuid():
+		return ok("the agent runs as you, so you may use it")
+	case refusedByAgent(f.statusErr):
+		return warn(`add "status" to the [[access]] in config.toml that names you; or `+f.cureOfStranger(),
+			"the agent does not tell you its status; [[access]] in config.toml says what you may have")
+	case f.statusErr == nil && !fresh:
+		return ok("a rule of [[access]] lets you use the agent, for its status at least")
+	case group == "":
+		return unseen(asRoot, "there is no group that may use the agent, so far as you may see")
 	case !member:
-		all = append(all, warn(f.cureOfStranger(), "you are not in the group %s, so the agent gives you no token", group))
+		return warn(f.cureOfStranger(), "you are not in the group %s, so the agent gives you no token", group)
 	case !fresh:
-		all = append(all, warn("log in again", "you joined the group %s after you logged in", group))
-	default:
-		all = append(all, ok("you are in the group %s and may use the agent", group))
+		return warn("log in again", "you joined the group %s after you logged in", group)
 	}
-	return all
+	return ok("you are in the group %s and may use the agent", group)
 }
 
 func (f *facts) cureOfStranger() string {
@@ -122,7 +135,7 @@ func (f *facts) membership() (group string, member, fresh bool) {
 	if gid <= 0 {
 		return "", false, false
 	}
-	group = groupName(gid)
+	group = f.groupWord(gid)
 	me, _ := accountOf(user.Current())
 	own, _ := os.Getgroups()
 	fresh = slices.Contains(own, gid) || os.Getegid() == gid
@@ -178,4 +191,18 @@ func (a account) may(path string, want uint32) bool {
 	return mode&want == want
 }
 
-func (a account) group() string { return groupName(a.gid) }
+// userWord and groupWord are for commands and sentences. The package's accounts go
+// by name; of an agent that somebody runs by hand those are the person's own.
+func (f *facts) userWord() string {
+	if f.packaged() {
+		return f.owner.name
+	}
+	return strconv.Itoa(f.owner.uid)
+}
+
+func (f *facts) groupWord(gid int) string {
+	if f.packaged() {
+		return groupName(gid)
+	}
+	return strconv.Itoa(gid)
+}

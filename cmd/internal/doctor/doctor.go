@@ -178,7 +178,7 @@ func fault(cure, format string, args ...any) Finding {
 	return Finding{Level: Fault, Message: fmt.Sprintf(format, args...), Cure: cure}
 }
 
-// one is the findings of a check that has one, or else says that all is well.
+// one is the findings of a check that has a single one.
 func one(f ...Finding) []Finding { return f }
 
 const asRoot = "to look at it: sudo lwa-agent doctor"

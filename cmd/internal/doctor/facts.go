@@ -11,12 +11,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
 	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/config"
 	"lwa-agent/cmd/internal/socket"
+	"lwa-agent/lwa"
 )
 
 // facts are what more than one check wants to know.
@@ -28,10 +30,11 @@ type facts struct {
 	secretHidden bool
 
 	runtimeDir string
-	status     *agent.Status // nil: see statusErr
-	statusErr  error
+	status     *agent.Status   // nil: see statusErr
+	statusErr  error           // of the socket for programs, even where the other one answered
 	units      map[string]unit // by name; nil without systemd
 	owner      account         // whom the agent runs as
+	environ    []string        // the agent's, so far as it may be seen
 	proxy      Proxy           // the agent's
 
 	call func() call // Amazon's answer; waits for it
@@ -53,12 +56,14 @@ func gather(ctx context.Context, p Patient) *facts {
 	asking.Go(func() { f.units = showUnits(ctx) })
 	asking.Wait()
 	f.owner = f.whoseAgent()
-	f.proxy = f.Proxy(f.agentEnviron())
+	f.environ = f.agentEnviron()
+	f.proxy = f.Proxy(f.environ)
 	f.readConfig()
 	return f
 }
 
-// askStatus asks at the socket for programs, else at the one for displays.
+// askStatus asks at the socket for programs, else at the one for displays. The
+// error is the first one's.
 func askStatus(ctx context.Context, dir string) (*agent.Status, error) {
 	var first error
 	for _, name := range []string{"agent.sock", "events.sock"} {
@@ -68,7 +73,7 @@ func askStatus(ctx context.Context, dir string) (*agent.Status, error) {
 			err = json.Unmarshal(text, &st)
 		}
 		if err == nil {
-			return &st, nil
+			return &st, first
 		}
 		if first == nil {
 			first = err
@@ -121,28 +126,58 @@ func accountOf(u *user.User, err error) (account, error) {
 
 // readConfig reads it as the agent would, so far as that is allowed.
 func (f *facts) readConfig() {
-	env := f.Env
-	if len(f.Secrets) > 0 {
-		secret, hidden := firstReadable(f.Secrets)
-		f.secretHidden = hidden
-		if dir, err := credentials(secret); secret != "" && err == nil {
-			defer os.RemoveAll(dir)
-			env = func(name string) string {
-				if name == "CREDENTIALS_DIRECTORY" {
-					return dir
-				}
-				return f.Env(name)
+	f.cfg, f.configErr = config.Load(f.ConfigPath, f.agentEnv)
+	credential, hidden := firstReadable(f.Secrets)
+	switch {
+	case len(problemsOf(f.configErr)) > 0 && problemsOf(f.configErr)[0].Line == 0: // it cannot be read
+		return
+	case credential != "":
+		f.readWith(credential)
+	case onlySecretDenied(f.configErr):
+		hidden = true
+		f.readFor(lwa.Secret{})
+	}
+	if f.secretHidden = hidden; hidden && f.status != nil && f.status.Method != "" {
+		f.cfg.Method = f.status.Method // it may depend on whether there is a secret
+	}
+}
+
+// agentEnv is the doctor's environment, but for where the agent's unit has the link
+// kept (state.conf of the examples).
+func (f *facts) agentEnv(name string) string {
+	if name == "STATE_DIRECTORY" && f.packaged() {
+		for _, v := range f.environ {
+			if dir, is := strings.CutPrefix(v, name+"="); is {
+				return dir
 			}
 		}
 	}
-	f.cfg, f.configErr = config.Load(f.ConfigPath, env)
-	if f.configErr != nil && onlySecretDenied(f.configErr) {
-		f.secretHidden = true
-		f.cfg, f.configErr = f.configWithoutSecret()
+	return f.Env(name)
+}
+
+// readWith takes the secret from the file of a credential, as systemd would.
+func (f *facts) readWith(credential string) {
+	text, err := os.ReadFile(credential)
+	if err != nil {
+		f.configErr = err
+		return
 	}
-	if f.secretHidden && f.status != nil && f.status.Method != "" {
-		f.cfg.Method = f.status.Method // it may depend on whether there is a secret
+	secret, err := config.Secret(credential, text)
+	if err != nil {
+		f.configErr = err
+		return
 	}
+	f.readFor(secret)
+}
+
+// readFor reads the configuration for a client with this secret.
+func (f *facts) readFor(secret lwa.Secret) {
+	text, err := os.ReadFile(f.ConfigPath)
+	if err != nil {
+		f.configErr = err
+		return
+	}
+	f.cfg, f.configErr = config.Check(f.ConfigPath, text, secret, f.agentEnv)
 }
 
 // firstReadable returns the first file that can be read, and whether there may be
@@ -159,33 +194,11 @@ func firstReadable(paths []string) (path string, hidden bool) {
 	return "", hidden
 }
 
-// credentials makes a directory as systemd does for a unit (systemd.exec(5)).
-func credentials(secret string) (string, error) {
-	dir, err := os.MkdirTemp("", "lwa-agent-doctor-")
-	if err != nil {
-		return "", err
-	}
-	return dir, os.Symlink(secret, filepath.Join(dir, "client_secret"))
-}
-
 // onlySecretDenied reports whether nothing is wrong but that the reader may not
 // see the client secret.
 func onlySecretDenied(err error) bool {
 	problems := problemsOf(err)
-	return len(problems) > 0 && !slices.ContainsFunc(problems, func(p *config.Problem) bool {
-		return p.Line == 0 || !errors.Is(p, fs.ErrPermission) // without a line it is the configuration itself
-	})
-}
-
-func (f *facts) configWithoutSecret() (config.Config, error) {
-	text, err := os.ReadFile(f.ConfigPath)
-	if err == nil {
-		text, err = config.Set(f.ConfigPath, text, config.Setting{Path: "client_secret_file", Text: ""})
-	}
-	if err != nil {
-		return config.Config{}, err
-	}
-	return config.Parse(f.ConfigPath, text, f.Env)
+	return len(problems) > 0 && !slices.ContainsFunc(problems, func(p *config.Problem) bool { return !errors.Is(p, fs.ErrPermission) })
 }
 
 func problemsOf(err error) (all []*config.Problem) {

@@ -7,13 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/shell"
 )
 
 // checkInbox drops an empty file of a name that the agent passes over into each
@@ -55,7 +55,7 @@ func (f *facts) inbox(ctx context.Context, path string) []Finding {
 		all = append(all, fault(f.makeInbox(dir), "the agent may not read %s and take files away there", dir))
 	}
 	if st.Mode().Perm()&0o002 != 0 && st.Mode()&fs.ModeSticky == 0 {
-		all = append(all, warn("sudo chmod o-w "+dir, "everybody can write to %s and remove the files of others", dir))
+		all = append(all, warn("sudo chmod o-w "+shell.Word(dir), "everybody can write to %s and remove the files of others", dir))
 	}
 	if why := deafFileSystem(dir); why != "" {
 		return append(all, warn("nothing, if half a minute does not matter", "%s is %s, where a drop from another machine is seen within 30 s only", what, why))
@@ -64,7 +64,7 @@ func (f *facts) inbox(ctx context.Context, path string) []Finding {
 }
 
 func (f *facts) makeInbox(dir string) string {
-	return fmt.Sprintf("sudo install -d -m 3770 -o %s -g %s %s", f.owner.name, f.owner.group(), dir)
+	return fmt.Sprintf("sudo install -d -m 3770 -o %s -g %s %s", f.userWord(), f.groupWord(f.owner.gid), shell.Word(dir))
 }
 
 // dropWait is how long the kernel may take to tell of a new file.
@@ -78,9 +78,9 @@ func (f *facts) tryDrop(ctx context.Context, dir, what string) Finding {
 	}
 	switch {
 	case errors.Is(err, unix.EMFILE):
-		return warn("sysctl fs.inotify.max_user_instances=512", "%s cannot be watched from here: too many watches of this user", what)
+		return warn("sudo sysctl fs.inotify.max_user_instances=512", "%s cannot be watched from here: too many watches of this user", what)
 	case errors.Is(err, unix.ENOSPC):
-		return warn("sysctl fs.inotify.max_user_watches=524288", "%s cannot be watched from here: too many watches of this user", what)
+		return warn("sudo sysctl fs.inotify.max_user_watches=524288", "%s cannot be watched from here: too many watches of this user", what)
 	case errors.Is(err, fs.ErrPermission):
 		return unseen(f.cureOfStranger(), "%s: you may not look into it", what)
 	case err != nil:
@@ -136,31 +136,4 @@ func deafFileSystem(dir string) string {
 		return "shared with the host (9p)"
 	}
 	return ""
-}
-
-// hider returns what takes out of a text whatever is not everybody's business.
-func (f *facts) hider() func(string) string {
-	var pairs []string
-	hide := func(word, by string) {
-		if len(word) > 3 {
-			pairs = append(pairs, word, by)
-		}
-	}
-	if s := f.status; s != nil {
-		hide(s.Account, "[account]")
-		hide(s.SerialNumber, "[serial number]")
-		hide(s.UserCode, "[code]")
-		hide(s.AuthorizeURL, "[address]")
-		hide(s.LinkPage, "[link page]")
-	}
-	if f.configErr == nil {
-		hide(f.cfg.ClientID, shortID(f.cfg.ClientID))
-		hide(f.cfg.ClientSecret.Reveal(), "[secret]")
-		hide(f.cfg.Device.ProductID, "[product]")
-		hide(f.cfg.Device.SerialNumber, "[serial number]")
-	}
-	if home := f.Env("HOME"); home != "/" && home != "/root" {
-		hide(home, "~")
-	}
-	return strings.NewReplacer(pairs...).Replace
 }

@@ -3,8 +3,12 @@ package doctor_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"os"
+	"os/user"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -160,6 +164,63 @@ func TestTranscriptOfTheDoctorBecomesATest(t *testing.T) {
 	if d := replay.Differences(); len(d) > 0 || replay.Left() > 0 {
 		t.Errorf("%d answers are left, and %q", replay.Left(), d)
 	}
+}
+
+// TestTranscriptThatIsNotWholeIsSaidEvenBesideAFault: somebody would send a file
+// that lacks the answer. The disk is full in a file system of its own.
+func TestTranscriptThatIsNotWholeIsSaidEvenBesideAFault(t *testing.T) {
+	if !inMachine(t) {
+		return
+	}
+	w := newWard(t, lwatest.Options{})
+	w.configure() // and no agent, which is a fault
+	w.write("there", "")
+	full := w.path("full")
+	if err := os.Mkdir(full, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=3", "tmpfs", full)
+	w.Cleanup(func() { _ = syscall.Unmount(full, syscall.MNT_DETACH) })
+	w.write("full/fill", strings.Repeat("x", 4096))
+	out, status := w.command("--transcript", w.path("full/said"))
+	if status != 1 || !strings.Contains(out, "\nlwa-agent: the transcript is not whole: ") {
+		t.Errorf("status %d, and nothing is said of the transcript in\n%s", status, out)
+	}
+}
+
+// TestTextsThatLookLikeASecretAreHidden: whatever somebody wrote in the wrong place
+// of a file with a mistake in it.
+func TestTextsThatLookLikeASecretAreHidden(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []string{"Atzr|IwEBIhush", "Atza|IwEBIhush", "amzn1.oa2-cs.v1.hush", lwatest.WebClientID} {
+		w := newWard(t, lwatest.Options{})
+		w.write("config.toml", `scopes = ["`+secret+` "]`+"\nregion = \""+secret+"\"\n\""+secret+"\" = 1\n")
+		out, _ := w.command()
+		if strings.Contains(out, secret) || strings.Contains(out, "hush") || !strings.Contains(out, "region ") {
+			t.Errorf("%q is in what people paste in public:\n%s", secret, out)
+		}
+	}
+}
+
+// TestDoctorOfAnAgentOfOnesOwnNamesNobody: user and group are the person's own.
+func TestDoctorOfAnAgentOfOnesOwnNamesNobody(t *testing.T) {
+	t.Parallel()
+	w := newWard(t, lwatest.Options{})
+	w.configure()
+	if err := errors.Join(os.Chmod(w.path("state"), 0o777), os.Remove(w.path("inbox")), os.WriteFile(w.path("state/x"), nil, 0o666), os.Chown(w.path("run"), 4100, 4100)); err != nil {
+		missing(t, err.Error())
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := w.ask()
+	for _, f := range r.Findings {
+		if strings.Contains(f.Cure, "-o "+me.Username) || strings.Contains(f.Cure, "-g "+me.Username) {
+			t.Errorf("%+v names who asks", f)
+		}
+	}
+	want(t, r, "fault inbox: "+w.path("inbox")+" does not exist")
 }
 
 func TestTranscriptDoesNotWriteOverAFile(t *testing.T) {

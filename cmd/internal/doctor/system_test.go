@@ -15,6 +15,7 @@ import (
 const (
 	agentUID, agentGID = 4100, 4100
 	joUID, samUID      = 4201, 4202
+	kimUID, leeUID     = 4203, 4204 // of rules
 )
 
 // installed makes the machine one with the package: its users and groups, and a
@@ -127,6 +128,11 @@ func TestEachFaultOfASystemIsNamed(t *testing.T) {
 		{"service that is off", "warning units: lwa-agent.service does not start at boot (disabled)", set("UnitFileState", "disabled"), nothing},
 		{"unit that was edited", "warning units: lwa-agent.service was changed and runs as it was before", set("NeedDaemonReload", "yes"), nothing},
 		{"display stopped", "warning units: lwa-agent-display.service is stopped", set("display ActiveState", "inactive"), nothing},
+		{"no unit for displays", "ok units: lwa-agent.service runs, and starts at boot", set("display LoadState", "not-found"), nothing},
+		{"link kept elsewhere by the unit", "ok state: /srv/elsewhere is made at the first start", set("Environment", "GOMEMLIMIT=40MiB STATE_DIRECTORY=/srv/elsewhere"), func(w *ward) {
+			w.replace("state_dir", "# state_dir")
+			w.install()
+		}},
 		{"unit not installed", "warning units: lwa-agent.service is not installed", set("LoadState", "not-found"), nothing},
 		{"sandbox weakened", "warning sandbox: a drop-in takes away from the sandbox of lwa-agent.service: ProtectSystem=no, PrivateDevices=no", set("ProtectSystem", "no", "PrivateDevices", "no"), nothing},
 		{"sandbox not in force", "warning sandbox: the running agent lacks an empty set of capabilities, NoNewPrivileges=", set("MainPID", fmt.Sprint(os.Getpid())), nothing},
@@ -195,6 +201,7 @@ func TestStrangerMemberAndRootSeeWhatTheyMay(t *testing.T) {
 		text := strings.Replace(w.device.Config(), "method =", "redirect_uri = \"https://localhost:"+w.ports[0]+"/authresponse\"\nmethod =", 1)
 		return strings.Replace(text, "client_secret_file", "# client_secret_file", 1)
 	}
+	w.more = fmt.Sprintf("[[access]]\nuser = \"%d\"\nmay = [\"status\"]\n[[access]]\nuser = \"%d\"\nmay = [\"token\"]\n", kimUID, leeUID)
 	w.install()
 	self, err := os.Executable()
 	if err != nil {
@@ -213,6 +220,8 @@ func TestStrangerMemberAndRootSeeWhatTheyMay(t *testing.T) {
 		{"root", 0, nil, []string{"ok       state     ", "ok       access    root may use the agent", "ok       secret    read from", "ok       amazon    the token endpoint knows this client id and its secret", "ok       agent     linked, token good for 5", "ok       ports "}, "unseen"},
 		{"member", joUID, []uint32{agentGID}, []string{"ok       access    you are in the group lwa-agent", "ok       agent     linked", "unseen   secret ", "unseen   amazon    the token endpoint knows this client id, and wants its secret", "unseen   state "}, "fault"},
 		{"member since a minute", joUID, nil, []string{"warning  access    you joined the group lwa-agent after you logged in", "unseen   agent     you may not ask the agent"}, "fault"},
+		{"one of a rule", kimUID, nil, []string{"ok       access    a rule of [[access]] lets you use the agent", "ok       agent     linked"}, "fault"},
+		{"one of a rule without the status", leeUID, nil, []string{"warning  access    the agent does not tell you its status; [[access]]", "unseen   agent     you may not ask the agent"}, "fault"},
 		{"stranger", samUID, nil, []string{"warning  access    you are not in the group lwa-agent", "unseen   agent     you may not ask the agent", `sudo usermod -aG lwa-agent "$USER", then log in again`, "unseen   inbox "}, "fault"},
 	} {
 		t.Run(who.name, func(t *testing.T) {

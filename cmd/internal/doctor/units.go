@@ -25,10 +25,10 @@ func (u unit) loaded() bool { return u["LoadState"] == "loaded" }
 // properties are all that any check looks at.
 func properties() []string {
 	return []string{
-		"Id", "LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "ExecMainCode", "NRestarts", "UnitFileState",
+		"Id", "LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "UnitFileState",
 		"ConditionResult", "NeedDaemonReload", "MainPID", "DropInPaths", "User", "SupplementaryGroups", "Environment",
 		"NoNewPrivileges", "ProtectSystem", "ProtectHome", "PrivateDevices", "PrivateTmp", "MemoryDenyWriteExecute",
-		"RestrictNamespaces", "CapabilityBoundingSet", "MemorySwapMax", "LimitCORE",
+		"RestrictNamespaces", "CapabilityBoundingSet", "LimitCORE",
 	}
 }
 
@@ -68,17 +68,19 @@ func checkUnits(_ context.Context, f *facts) []Finding {
 		return one(warn("sudo apt install ./lwa-agent_…_….deb", "%s is not installed, so the agent does not start at boot", coreUnit))
 	}
 	all := f.units[coreUnit].findings(coreUnit, Fault)
+	run := coreUnit + " runs, and starts at boot"
 	if u := f.units[displayUnit]; u.loaded() {
 		level := Warning
 		if len(f.cfg.Displays) > 0 {
 			level = Fault
 		}
 		all = append(all, u.findings(displayUnit, level)...)
+		run = coreUnit + " and " + displayUnit + " run, and start at boot"
 	}
 	if len(all) > 0 {
 		return all
 	}
-	return one(ok("%s and %s run, and start at boot", coreUnit, displayUnit))
+	return one(ok("%s", run))
 }
 
 // findings is what is wrong with a unit; it is of the level bad that it does not run.
