@@ -54,12 +54,16 @@ func judge(resp *http.Response, text []byte, what request) (object, *Error) {
 // protocol's form, so that no other text of a server's reaches a message.
 func errorWord(answer object) string {
 	word := answer.text("error")
-	if len(word) > 40 || strings.ContainsFunc(word, func(r rune) bool {
-		return r != '_' && r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}) {
+	if !isErrorWord(word) {
 		return "unknown_error"
 	}
 	return word
+}
+
+func isErrorWord(text string) bool {
+	return len(text) <= 40 && !strings.ContainsFunc(text, func(r rune) bool {
+		return r != '_' && r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
 }
 
 func isJSON(contentType string) bool {

@@ -137,7 +137,9 @@ func (h hider) opaque(text string) string {
 // keeps reports whether the text of a member of an answer is the protocol's own.
 func (h hider) keeps(key, text string) bool {
 	switch key {
-	case "error", "token_type", "scope":
+	case "error":
+		return isErrorWord(text) && h.plain(text)
+	case "token_type", "scope":
 		return h.plain(text)
 	case "expires_in", "interval":
 		return len(text) < 20 && strings.Trim(text, "0123456789. +-") == ""
@@ -145,7 +147,7 @@ func (h hider) keeps(key, text string) bool {
 		return h.plain(text) && !strings.Contains(text, "?")
 	case "error_description": // a server of another kind might quote something
 		for w := range strings.FieldsSeq(text) {
-			if len(w) > 24 {
+			if len(w) > 24 || strings.Contains(w, "@") {
 				return false
 			}
 		}

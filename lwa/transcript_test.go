@@ -223,6 +223,23 @@ func TestServerThatSendsBackWhatItGotDoesNotGetItIntoTheTranscript(t *testing.T)
 	}
 }
 
+// TestWhoIsNamedByAServerIsNotInTheTranscript: of an answer, nothing tells what was
+// never sent.
+func TestWhoIsNamedByAServerIsNotInTheTranscript(t *testing.T) {
+	for _, body := range []string{
+		`{"error":"jo@example.com is unknown"}`, `{"error":"no account of Jo"}`,
+		`{"error":"invalid_grant","error_description":"gone: jo@example.com"}`,
+		`{"error":"invalid_grant","name":"Jo","detail":{"of":"jo@example.com"}}`,
+	} {
+		var text bytes.Buffer
+		c := Client{ID: lwatest.MobileClientID, Endpoints: Endpoints{Token: "https://api.amazon.com/auth/o2/token"}, Transport: NewTranscript(&text).Through(echo{body, "application/json"})}
+		if _, err := c.Refresh(t.Context(), NewSecret("Atzr|IwEBIhush")); err == nil {
+			t.Errorf("%s is no error", body)
+		}
+		wantNoSecret(t, text.String(), "Jo", "example.com")
+	}
+}
+
 type brokenFile struct{}
 
 func (brokenFile) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
