@@ -113,6 +113,10 @@ func (a *Agent) settleStore(rec record) {
 	if takenUp {
 		a.cfg.Log.Info("the key is there again, and the link with it")
 	}
+	if a.store.unsettled() { // the generation before lies there as it was
+		a.cfg.Log.Warn("the link is encrypted, and could not be rid of its plain text yet")
+		return
+	}
 	a.cfg.Log.Info("the link is encrypted on the disk", "key", a.store.key.id)
 }
 

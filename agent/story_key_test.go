@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lwa-agent/lwa/lwatest"
 )
 
@@ -72,39 +70,6 @@ func TestLinkIsEncryptedWhenAKeyAppearsAndStaysInUse(t *testing.T) {
 		h.link()
 		wantHidden("Atzr|", "linked anew")
 	})
-}
-
-// What could not be encrypted at the start is encrypted as soon as that works,
-// and until then it is said.
-func TestLinkThatCannotBeEncryptedYetIsWarnedOf(t *testing.T) {
-	t.Parallel()
-	codeStory(t, lwatest.Options{}, func(t *testing.T, h *house) {
-		h.link()
-		h.shutDown()
-		bad := &badDisk{}
-		h.cfg.disk, h.cfg.StoreKeyFile = failingUntil{bad}, keyFile(t, 1)
-		h.powerOn()
-		h.wantState(Linked, "the link is used all the same")
-		h.wantWarning("store_plain", true, "the disk took nothing")
-		h.pass(2 * storeRetryMost)
-		h.wantWarning("store_plain", true, "still")
-		bad.mend()
-		h.pass(2 * storeRetryMost)
-		h.wantWarning("store_plain", false, "the disk is mended")
-		if names := h.dir().holding("Atzr|"); len(names) > 0 {
-			t.Errorf("it stands in %v", names)
-		}
-	})
-}
-
-// failingUntil makes no file until it is mended.
-type failingUntil struct{ *badDisk }
-
-func (d failingUntil) open(dir int, name string, flags int, mode uint32) (int, error) {
-	if flags&os.O_CREATE != 0 && !d.mended.Load() {
-		return -1, unix.EIO
-	}
-	return d.badDisk.open(dir, name, flags, mode)
 }
 
 // A key that goes, or is another: the device says so and asks to be linked, at
