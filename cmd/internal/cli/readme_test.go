@@ -310,12 +310,13 @@ func example(t *testing.T, name string) string {
 	return string(text)
 }
 
-// TestExampleRunsACommandAtEachChange is lwa-agent-on-change.service.
+// TestExampleRunsACommandAtEachChange is lwa-agent-on-change.service, with a command
+// that reads its input, as ssh does.
 func TestExampleRunsACommandAtEachChange(t *testing.T) {
 	t.Parallel()
 	needs(t, "sh")
 	u := newConsumer(t)
-	changed := u.write("link-changed", "#!/bin/sh\nprintf '%s\\n' \"$LWA_STATUS\" >>"+u.dir+"/changes\n")
+	changed := u.write("link-changed", "#!/bin/sh\ncat\nprintf '%s\\n' \"$LWA_STATUS\" >>"+u.dir+"/changes\n")
 	if err := os.Chmod(changed, 0o700); err != nil {
 		t.Fatal(err)
 	}
