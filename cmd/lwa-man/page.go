@@ -16,8 +16,9 @@ type page struct {
 // newPage begins one. date is a day (2006-01-02).
 func newPage(name string, section int, does, version, date string) *page {
 	p := &page{name: fmt.Sprintf("%s.%d", name, section)}
-	short, _, _ := strings.Cut(version, "+")                                                                            // what follows would run into the date
-	fmt.Fprintf(&p.text, ".TH %q %d %q %q %q\n", strings.ToUpper(name), section, date, "lwa-agent "+short, "lwa-agent") // in which mandoc wants plain hyphens
+	version, _, _ = strings.Cut(version, "+") // what follows would run into the date
+	// Not by macro: mandoc wants plain hyphens in it.
+	fmt.Fprintf(&p.text, ".TH %q %d %q %q %q\n", strings.ToUpper(name), section, date, "lwa-agent "+version, "lwa-agent")
 	p.section("NAME")
 	p.text.WriteString(escape(name) + ` \- ` + escape(does) + "\n")
 	return p

@@ -31,11 +31,6 @@ type Found struct {
 	Serial    string // the serial number that the account knows the device by
 }
 
-const (
-	lost    = `it holds no refresh token; hand in the file that the program keeps after signing in`
-	twoOfIt = "it holds two refresh tokens; hand in the newer one alone"
-)
-
 // Parse finds the refresh token in text. Its errors are for people: what is
 // wrong, and after a semicolon what to do.
 func Parse(text []byte) (Found, error) {
@@ -102,11 +97,11 @@ func plainName(name string) string {
 func (k *keys) found() (Found, error) {
 	switch token := k.refresh; {
 	case k.twice:
-		return Found{}, errors.New(twoOfIt)
+		return Found{}, errors.New("it holds two refresh tokens; hand in the newer one alone")
 	case token == "" && k.access:
 		return Found{}, errors.New("it holds an access token alone, which ends within the hour; hand in the refresh token, which begins with Atzr|")
 	case token == "":
-		return Found{}, errors.New(lost)
+		return Found{}, errors.New("it holds no refresh token; hand in the file that the program keeps after signing in")
 	case strings.HasPrefix(token, "Atza|"):
 		return Found{}, errors.New("that is an access token, which ends within the hour; hand in the refresh token, which begins with Atzr|")
 	case strings.Contains(token, "://") || strings.HasPrefix(token, "amzn1."):
