@@ -56,10 +56,10 @@ var onTokenPathExample string
 //go:embed examples/lwa-agent-on-token.service
 var onTokenExample string
 
-// UnitDir is where the units are, below the root. The package says /lib, which
+// unitDir is where the units are, below the root. The package says /lib, which
 // on every system that is merged is the same directory; this one is searched
 // on all (systemd.unit(5)).
-const UnitDir = "usr/lib/systemd/system"
+const unitDir = "usr/lib/systemd/system"
 
 // A File is one that is installed with the mode 0644.
 type File struct {
@@ -71,9 +71,9 @@ type File struct {
 // itself: completions and the example configuration.
 func Files() []File {
 	return []File{
-		{UnitDir + "/lwa-agent.service", agentUnit},
-		{UnitDir + "/lwa-agent-display.service", displayUnit},
-		{UnitDir + "/lwa-agent-provision.service", provisionUnit},
+		{unitDir + "/lwa-agent.service", agentUnit},
+		{unitDir + "/lwa-agent-display.service", displayUnit},
+		{unitDir + "/lwa-agent-provision.service", provisionUnit},
 		{"usr/lib/sysusers.d/lwa-agent.conf", sysusers},
 		{"usr/lib/tmpfiles.d/lwa-agent.conf", tmpfiles},
 		{"usr/lib/udev/rules.d/60-lwa-agent.rules", udevRules},
@@ -100,7 +100,7 @@ func Links() map[string]string {
 		"lwa-agent-provision.service": "multi-user.target",
 		"lwa-agent-display.service":   "lwa-agent.service",
 	} {
-		links["etc/systemd/system/"+wants+".wants/"+unit] = "/" + UnitDir + "/" + unit
+		links["etc/systemd/system/"+wants+".wants/"+unit] = "/" + unitDir + "/" + unit
 	}
 	return links
 }

@@ -20,7 +20,7 @@ import (
 
 const (
 	coreGroup    = "lwa-agent"
-	displayGroup = "lwa-agent-display"
+	displayGroup = agent.DisplayGroup
 )
 
 // checkAgent says what the agent says of itself.
