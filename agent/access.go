@@ -196,10 +196,10 @@ func (a *Agent) letIn(l *unixListener) {
 func (r *rules) havers(ids map[uint32]right, offered right) (all []uint32) {
 	for id, has := range ids {
 		if has&offered != 0 {
-			all = append(all, id)
+			at, _ := slices.BinarySearch(all, id)
+			all = slices.Insert(all, at, id)
 		}
 	}
-	slices.Sort(all)
 	return all
 }
 

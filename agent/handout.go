@@ -75,21 +75,24 @@ func (a *Agent) handedOut(c *unixConn, now time.Duration) {
 
 // list returns who took tokens, the last one first; now is the uptime.
 func (t *takings) list(now time.Duration) (all []Handout) {
-	add := func(who taker, uid int64, k *taking) {
-		if n := k.count.Load(); n > 0 {
-			ago := now - time.Duration(k.last.Load())
-			all = append(all, Handout{uid, k.user, who.unit, n, time.Now().Add(-ago).UTC().Truncate(time.Second)})
-		}
+	handout := func(who taker, uid int64, k *taking) *Handout {
+		ago := now - time.Duration(k.last.Load())
+		return &Handout{uid, k.user, who.unit, k.count.Load(), time.Now().Add(-ago).UTC().Truncate(time.Second)}
 	}
+	var found []*Handout // pointers: sorting the values would take code of its own, 12 KB of it
 	t.known.Range(func(key, value any) bool {
 		who, _ := key.(taker)
 		k, _ := value.(*taking)
-		add(who, int64(who.uid), k)
+		found = append(found, handout(who, int64(who.uid), k))
 		return true
 	})
-	slices.SortFunc(all, func(a, b Handout) int {
+	slices.SortFunc(found, func(a, b *Handout) int {
 		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.UID, b.UID), cmp.Compare(a.Unit, b.Unit))
 	})
-	add(taker{}, -1, &t.others)
+	for _, h := range append(found, handout(taker{}, -1, &t.others)) {
+		if h.Count > 0 {
+			all = append(all, *h)
+		}
+	}
 	return all
 }
