@@ -2,136 +2,15 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
-	"lwa-agent/agent"
-	"lwa-agent/cmd/internal/simulated"
-	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/lwa/lwatest"
 )
-
-// consumer is a program's device: a linked agent, and an API beside its Amazon.
-type consumer struct {
-	t      *testing.T
-	dir    string
-	config string
-	sim    *lwatest.Sim
-	url    string       // of Amazon and of the API
-	refuse atomic.Int32 // how many requests the API refuses from now on
-	log    lockedBuffer
-}
-
-// newDevice is one on which no agent runs yet.
-func newDevice(t *testing.T) *consumer {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "lwa") // t.TempDir can be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	u := &consumer{t: t, dir: dir, config: filepath.Join(dir, "config.toml"), sim: lwatest.New(lwatest.Options{})}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/user/profile" && u.refuse.Add(-1) >= 0 {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		u.sim.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	u.url = server.URL
-	secret := filepath.Join(dir, "secret")
-	u.write("secret", lwatest.WebClientSecret)
-	u.write("config.toml", simulated.Device{
-		Amazon: u.url, Method: agent.MethodCode, SecretFile: secret,
-		StateDir: filepath.Join(dir, "state"), RuntimeDir: filepath.Join(dir, "run"), Inbox: filepath.Join(dir, "inbox"),
-	}.Config())
-	return u
-}
-
-// newConsumer starts the program itself, as systemd does, and signs in.
-func newConsumer(t *testing.T) *consumer {
-	t.Helper()
-	u := newDevice(t)
-	run := u.command("lwa-agent", "run")
-	run.Stderr = &u.log
-	if err := run.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = run.Process.Signal(os.Interrupt)
-		_ = run.Wait()
-		if t.Failed() {
-			t.Logf("the agent's log:\n%s", u.log.String())
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), commandPatience)
-	defer cancel()
-	a := &app{configPath: u.config}
-	status, err := a.socket().Until(ctx, reconnectEvery, func(s agent.Status) bool { return s.AuthorizeURL != "" })
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := u.sim.Allow(status.AuthorizeURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.socket().Ask(ctx, http.MethodPost, "/code", address); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.socket().Until(ctx, reconnectEvery, socket.Named); err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
-func (u *consumer) write(name, text string) string {
-	u.t.Helper()
-	path := filepath.Join(u.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		u.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		u.t.Fatal(err)
-	}
-	return path
-}
-
-// command is a program of this device, in whose environment lwa-agent finds it.
-func (u *consumer) command(name string, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(context.Background(), commandPatience)
-	u.t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = u.dir
-	cmd.WaitDelay = time.Second // for what it leaves behind
-	cmd.Env = append(os.Environ(), "CONFIG="+u.config, "GORACE=atexit_sleep_ms=0")
-	return cmd
-}
-
-// here is a text of the README or of an example with this device's addresses in
-// place of the real ones. Others are in pairs of the real one, which must be in the
-// text, and ours.
-func (u *consumer) here(text string, others ...string) string {
-	u.t.Helper()
-	for i := 0; i < len(others); i += 2 {
-		if !strings.Contains(text, others[i]) {
-			u.t.Errorf("%s is not in\n%s", others[i], text)
-		}
-	}
-	others = append(others, "https://api.amazon.com/", u.url+"/", "/run/lwa-agent/", filepath.Join(u.dir, "run")+"/")
-	return strings.NewReplacer(others...).Replace(text)
-}
 
 // snippets are the fenced texts of the README in a language, without the fences.
 func snippets(t *testing.T, language string) (all []string) {
@@ -153,21 +32,6 @@ func snippet(t *testing.T, language string) string {
 		t.Fatalf("%d texts in %s in the README, want the one", len(all), language)
 	}
 	return all[0]
-}
-
-// needs skips a test, and says so, without a program; but not in CI, where a
-// skipped test would be taken for a passed one.
-func needs(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, name := range programs {
-		if _, err := exec.LookPath(name); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is missing", name)
-		}
-		t.Skipf("SKIPPED, NOTHING TESTED: %s is missing", name)
-	}
 }
 
 // TestProgramsOfTheREADMEWork: who copies one gets the profile with it; and with a
@@ -237,22 +101,6 @@ func unitsOf(text string) map[string]string {
 	return units
 }
 
-// start runs the ExecStart= of a unit as systemd would (systemd.service(5), "COMMAND
-// LINES"): of what stands there, only $$ is another to a shell.
-func (u *consumer) start(unit string, others ...string) *exec.Cmd {
-	u.t.Helper()
-	var command string
-	for line := range strings.Lines(unit) {
-		if value, ok := strings.CutPrefix(line, "ExecStart="); ok && command == "" {
-			command = strings.ReplaceAll(strings.TrimSpace(value), "$$", "$")
-		}
-	}
-	if command == "" || strings.Contains(command, "%") {
-		u.t.Fatalf("no command that this test understands in\n%s", unit)
-	}
-	return u.command("sh", "-c", "exec "+u.here(command, others...))
-}
-
 func TestTimerOfTheREADMEWorks(t *testing.T) {
 	t.Parallel()
 	needs(t, "curl", "sed", "systemd-analyze")
@@ -299,89 +147,4 @@ func valueOf(unit, key string) string {
 		}
 	}
 	return ""
-}
-
-func example(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../../../systemd/examples", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// TestExampleRunsACommandAtEachChange is lwa-agent-on-change.service, with a command
-// that reads its input, as ssh does.
-func TestExampleRunsACommandAtEachChange(t *testing.T) {
-	t.Parallel()
-	needs(t, "sh")
-	u := newConsumer(t)
-	changed := u.write("link-changed", "#!/bin/sh\ncat\nprintf '%s\\n' \"$LWA_STATUS\" >>"+u.dir+"/changes\n")
-	if err := os.Chmod(changed, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	cmd := u.start(example(t, "lwa-agent-on-change.service"), "/usr/local/bin/link-changed", changed)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a unit, it ends as a whole
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		_ = cmd.Wait()
-	}()
-	u.await("changes", `"state":"linked"`)
-	if out, err := u.command("lwa-agent", "unlink").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	u.await("changes", `"state":"unlinked"`)
-}
-
-// await waits until a file of the device holds a text.
-func (u *consumer) await(name, text string) {
-	u.t.Helper()
-	ctx, cancel := context.WithTimeout(u.t.Context(), commandPatience)
-	defer cancel()
-	for {
-		got, _ := os.ReadFile(filepath.Join(u.dir, name)) // not there yet: no text
-		if strings.Contains(string(got), text) {
-			return
-		}
-		if !pause(ctx, 10*time.Millisecond) {
-			u.t.Fatalf("%s never holds %s; it is\n%s", name, text, got)
-		}
-	}
-}
-
-// TestExampleWaitsForTheLink is lwa-agent-linked.service.
-func TestExampleWaitsForTheLink(t *testing.T) {
-	t.Parallel()
-	u := newConsumer(t)
-	cmd := u.start(example(t, "lwa-agent-linked.service"), "/usr/bin/lwa-agent", "lwa-agent")
-	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("a linked device: %v, %s; want success and silence", err, out)
-	}
-}
-
-// TestExampleLeavesWholeNumbers is lwa-agent-metrics.service.
-func TestExampleLeavesWholeNumbers(t *testing.T) {
-	t.Parallel()
-	needs(t, "curl")
-	u := newConsumer(t)
-	const where = "/var/lib/prometheus/node-exporter/"
-	export := func() ([]byte, error) {
-		return u.start(example(t, "lwa-agent-metrics.service"), where, u.dir+"/", "/run/lwa-agent/", u.dir+"/run/").CombinedOutput()
-	}
-	if out, err := export(); err != nil || len(out) > 0 {
-		t.Errorf("%v, %s; want success and silence", err, out)
-	}
-	u.await("lwa-agent.prom", `lwa_agent_state{state="linked"} 1`)
-	if err := os.Rename(filepath.Join(u.dir, "run/agent.sock"), filepath.Join(u.dir, "run/away.sock")); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := export(); err == nil {
-		t.Errorf("without an agent it succeeds: %s", out)
-	}
-	u.await("lwa-agent.prom", `lwa_agent_state{state="linked"} 1`) // the old one, whose age tells
 }
