@@ -90,6 +90,22 @@ func TestEndOfTheTokenStandsBesideTheTokenFile(t *testing.T) {
 	})
 }
 
+// TestTokenThatCannotBeWrittenHasNoEnd: an older one would be called good for longer
+// than it is.
+func TestTokenThatCannotBeWrittenHasNoEnd(t *testing.T) {
+	codeStory(t, lwatest.Options{}, func(t *testing.T, h *house) {
+		h.link()
+		f := TokenFile{Path: filepath.Join(t.TempDir(), "token"), Mode: 0o600}
+		must(t, os.Mkdir(f.Path, 0o700)) // which no file can take the place of
+		must(t, os.WriteFile(f.Path+ExpiresSuffix, []byte("2026-01-01T00:00:00Z\n"), 0o600))
+		h.reconfigure(func(cfg *Config) { cfg.TokenFiles = []TokenFile{f} })
+		h.wantError("token_file", "a directory is in the way")
+		if text, err := os.ReadFile(f.Path + ExpiresSuffix); !os.IsNotExist(err) {
+			t.Errorf("the end beside it is %q (%v)", text, err)
+		}
+	})
+}
+
 // TestEndInTheTokenFileFollowsTheClock: a Pi boots in the past, and its clock is
 // set when the network is up. The token's file is no other for that.
 func TestEndInTheTokenFileFollowsTheClock(t *testing.T) {

@@ -34,7 +34,7 @@ func (a *Agent) keepAccess(acc access) event {
 	}
 	a.toldEnd = a.wallEnd(acc)
 	for _, f := range a.cfg.TokenFiles {
-		err = errors.Join(err, f.write(acc.Token), f.writeEnd(a.toldEnd))
+		err = errors.Join(err, f.write(acc.Token, a.toldEnd))
 	}
 	return asAccessKept(err)
 }
@@ -76,13 +76,22 @@ func (a *Agent) dropTokenFiles(kept []TokenFile) {
 		if slices.ContainsFunc(kept, func(k TokenFile) bool { return k.Path == f.Path }) {
 			continue
 		}
-		if err := errors.Join(f.write(lwa.Secret{}), f.writeEnd(time.Time{})); err != nil {
+		if err := f.write(lwa.Secret{}, time.Time{}); err != nil {
 			a.cfg.Log.Error("cannot remove a token file", "error", err)
 		}
 	}
 }
 
-func (f TokenFile) write(token lwa.Secret) error {
+// write puts the token there, and beside it when it ends. Where the token cannot be
+// written the end goes as well: the file may hold an older one.
+func (f TokenFile) write(token lwa.Secret, end time.Time) error {
+	if err := f.writeToken(token); err != nil {
+		return errors.Join(err, f.writeEnd(time.Time{}))
+	}
+	return f.writeEnd(end)
+}
+
+func (f TokenFile) writeToken(token lwa.Secret) error {
 	if token.IsZero() {
 		return ignoreMissing(os.Remove(f.Path))
 	}
