@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"io/fs"
 	"time"
 )
 
@@ -54,7 +55,10 @@ func (m *machine) saved(ev saved) {
 	then(ev.problem)
 }
 
-const storeKeyHint = "make the key again as encrypt.conf in /usr/share/doc/lwa-agent/examples says, then: systemctl restart lwa-agent"
+const (
+	storeKeyHint   = "make the key again as encrypt.conf in /usr/share/doc/lwa-agent/examples says, then: systemctl restart lwa-agent"
+	storeOwnerHint = "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
+)
 
 // foundOnDisk tells what was wrong with the records at the start; why is trouble
 // on a line.
@@ -69,6 +73,8 @@ func (m *machine) foundOnDisk(trouble error, why string) {
 		hint = "nothing needs to be done: the copy before it is in use"
 	case errors.Is(trouble, errUndecryptable):
 		code, hint = "store_undecryptable", "give the agent that key again (store-key) and restart it, and the link is taken up; or link the device again"
+	case errors.Is(trouble, fs.ErrPermission):
+		hint = storeOwnerHint // the link is there, and another could not be saved
 	}
 	m.raise(sourceDamage, code, why, hint)
 }

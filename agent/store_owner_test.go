@@ -37,16 +37,22 @@ func asNobody(t *testing.T, do func()) {
 	<-done
 }
 
+// ofSomebodyElse gives the directory to nobody, and leaves what is in it to root.
+func (d stateDir) ofSomebodyElse() {
+	d.t.Helper()
+	must(d.t, os.Chmod(filepath.Dir(filepath.Dir(d.path)), 0o755))
+	must(d.t, os.Chmod(filepath.Dir(d.path), 0o755))
+	must(d.t, os.Chown(d.path, 65534, 65534))
+	must(d.t, os.Remove(d.file(lockName)))
+}
+
 // A restore by root leaves files that are not the agent's. It must neither use
 // what everybody has read, nor write over what it cannot read.
 func TestForeignRecordIsNeitherUsedNorWrittenOver(t *testing.T) {
 	for _, mode := range []os.FileMode{0o600, 0o644} {
 		d := newStateDir(t)
 		d.save(fullRecord("a"), fullRecord("b"))
-		must(t, os.Chmod(filepath.Dir(filepath.Dir(d.path)), 0o755))
-		must(t, os.Chmod(filepath.Dir(d.path), 0o755))
-		must(t, os.Chown(d.path, 65534, 65534))
-		must(t, os.Remove(d.file(lockName)))
+		d.ofSomebodyElse()
 		must(t, os.Chmod(d.file(currentName), mode))
 		before := d.read(currentName)
 		asNobody(t, func() {
@@ -73,6 +79,26 @@ func TestForeignRecordIsNeitherUsedNorWrittenOver(t *testing.T) {
 			t.Errorf("mode %o: the record was changed", mode)
 		}
 	}
+}
+
+// Who links the device again, as other damage wants it, would find out that the
+// new link cannot be saved either.
+func TestForeignRecordIsToldWithTheCommandThatMendsIt(t *testing.T) {
+	d := newStateDir(t)
+	d.save(fullRecord("a"), fullRecord("b"))
+	d.ofSomebodyElse()
+	asNobody(t, func() {
+		a, err := New(Config{Method: MethodCode, StateDir: d.path, Log: quietLog(), Uptime: Uptime})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer a.close()
+		s := a.view.Load().status
+		if p := s.LastError; p == nil || !strings.Contains(p.Message, d.file(currentName)) || !strings.Contains(p.Hint, "chown") {
+			t.Errorf("the status says %q and %+v; want the file, and the command that mends it", s.Reason, p)
+		}
+	})
 }
 
 func TestSecondAgentIsToldTheProcessOfTheFirstAndTouchesNoSocket(t *testing.T) {

@@ -63,7 +63,7 @@ func (a *Agent) cureOfStore(err error) string {
 	case errors.Is(err, errUndecryptable):
 		return "make the state directory writable, then: systemctl restart lwa-agent"
 	case a.store.blocked != nil, errors.Is(err, fs.ErrPermission):
-		return "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
+		return storeOwnerHint
 	case errors.Is(err, fs.ErrNotExist):
 		return "the directory was removed; to make it again: systemctl restart lwa-agent"
 	default:
