@@ -81,7 +81,6 @@ func (m *machine) relinkCanceled(ev relinkCanceled) {
 func (m *machine) unlinkAsked(ev unlinkAsked) {
 	next := record{Codes: m.rec.Codes, ConfigCode: m.rec.ConfigCode}
 	m.saveFor(ev.question, save{record: m.offerIn(next), forget: true}, func() {
-		m.unsaved = false
 		m.dropCall(callRefresh, callProfile, callExchange)
 		m.dropCode("the device was unlinked meanwhile")
 		m.dropImport(conflict, canceled("the device was unlinked meanwhile"))

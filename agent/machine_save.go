@@ -46,8 +46,9 @@ func (m *machine) saved(ev saved) {
 	then := m.saving
 	m.saving = nil
 	m.writes = ev.writes
-	if ev.problem == "" {
+	if ev.problem == "" { // all of the record, and so whatever was not saved before
 		m.renumber = ""
+		m.unsaved, m.resaves = false, 0
 		m.clear(sourceStore)
 	} else {
 		m.raiseStore(ev.problem, ev.hint)
@@ -100,11 +101,10 @@ func (m *machine) heardOfDisk(news diskNews) {
 // would lose it, and the save is repeated.
 func (m *machine) adopt(next record, problem string) {
 	m.rec, m.unsaved = next, problem != ""
-	m.resaves++
-	if !m.unsaved {
-		m.resaves = 0
+	if m.unsaved {
+		m.resave = m.now + min(storeRetry<<min(m.resaves, 10), storeRetryMost)
+		m.resaves++
 	}
-	m.resave = m.now + min(storeRetry<<min(max(0, m.resaves-1), 10), storeRetryMost)
 }
 
 func (m *machine) resaved(problem string) {
