@@ -126,7 +126,7 @@ func New(cfg Config) (*Agent, error) {
 	_ = a.keepSerial() // tried again before the first save
 	if cfg.RuntimeDir != "" {
 		if err := a.prepareRuntimeDir(); err != nil {
-			return nil, errors.Join(err, st.close())
+			return nil, errors.Join(err, a.close())
 		}
 	}
 	now := cfg.Uptime()
@@ -147,7 +147,6 @@ func New(cfg Config) (*Agent, error) {
 		cfg.Log.Warn("state directory cannot be written", "error", news.problem)
 		a.m.heardOfDisk(news)
 	}
-	a.handle(a.keepAccess(a.m.access)) // what a killed agent left in token files may be of a link that is gone
 	a.publish()
 	if cfg.RuntimeDir != "" {
 		if err := a.listen(); err != nil {

@@ -17,6 +17,7 @@ const stopPatience = 5 * time.Second
 // Run works until ctx is done, or nobody can reach it any more.
 func (a *Agent) Run(ctx context.Context) error {
 	a.watchInbox(ctx)
+	a.handle(a.keepAccess(a.m.access)) // what a killed agent left in token files may be of a link that is gone
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {

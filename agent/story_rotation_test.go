@@ -3,7 +3,10 @@ package agent
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lwa-agent/lwa"
@@ -51,6 +54,26 @@ func TestRotatedTokensSurviveAMonthOfRestarts(t *testing.T) {
 	t.Parallel()
 	rotationStory(t, 30, lwatest.Options{Rotate: true}, true)
 	rotationStory(t, 10, lwatest.Options{RotateAtOnce: true}, false)
+}
+
+// A start that comes to nothing has nobody who would save the answer.
+func TestNothingIsAskedByAnAgentThatDoesNotStart(t *testing.T) {
+	codeStory(t, lwatest.Options{RotateAtOnce: true}, func(t *testing.T, h *house) {
+		h.link()
+		h.shutDown()
+		calls := h.sim.Count()
+		cfg := h.cfg
+		cfg.RuntimeDir = filepath.Join(t.TempDir(), strings.Repeat("x", 108)) // no socket has so long a name (unix(7))
+		if _, err := newAgent(cfg); err == nil {
+			t.Fatal("it starts without its sockets")
+		}
+		synctest.Wait()
+		if n := h.sim.Count() - calls; n != 0 {
+			t.Errorf("%d calls: a refresh token that Amazon gave to nobody ends the link", n)
+		}
+		h.powerOn()
+		h.until("a token", time.Minute, func() bool { return h.status().ExpiresAt != nil })
+	})
 }
 
 // Where the old token dies at once and the answer is lost, no client can save
