@@ -69,9 +69,9 @@ func catalogue() []catalogued {
 		},
 		{
 			"F8", "EIO at fsync or read",
-			"TestFailedSyncIsNotTriedAgainOnTheSameFile TestUnreadableFileFallsBackToTheGenerationBefore TestDamagedFileIsNeverKeptAsThePreviousOne TestEachCallOfASaveMayFail",
-			"a new temporary file; the generation before; an unreadable file never becomes that one",
-			"O_EXCL: a file that was there is written to; the fall-back at EIO: no record; the mark of a whole record: two damaged files after a crash",
+			"TestFailedSyncIsNotTriedAgainOnTheSameFile TestUnreadableFileFallsBackToTheGenerationBefore TestDamagedFileIsNeverKeptAsThePreviousOne TestWhatCouldNotBeReadIsNotWrittenOver TestEachCallOfASaveMayFail",
+			"a new temporary file; the generation before; an unreadable file never becomes that one, and is set aside before a save",
+			"O_EXCL: a file that was there is written to; the fall-back at EIO: no record; the mark of a whole record: two damaged files after a crash; setting aside before a save: the link is written over",
 		},
 		{
 			"F9", "record damaged, cut short, empty",

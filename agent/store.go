@@ -31,10 +31,11 @@ type store struct {
 	disk       fileSystem
 	lock       *os.File
 	generation uint64
-	writes     uint64  // successful saves since the start
-	whole      bool    // the record on disk is good, and may be kept beside the next one
-	links      [2]link // of the record on disk, the link and the candidate
-	blocked    error   // a record is there that must not be written over, or a key that cannot be used
+	writes     uint64   // successful saves since the start
+	whole      bool     // the record on disk is good, and may be kept beside the next one
+	links      [2]link  // of the record on disk, the link and the candidate
+	blocked    error    // a record is there that must not be written over, or a key that cannot be used
+	unread     []string // files that could neither be read nor set aside: nothing is saved before they are
 
 	key     *storeKey // nil: records are in plain text
 	bare    bool      // with a key: something in the directory may still be in plain text
@@ -180,7 +181,7 @@ func (s *store) setAside(name string, why error) error {
 	if pathed, is := errors.AsType[*fs.PathError](why); is {
 		why = pathed.Err
 	}
-	err := s.within(func(dir int) error { return s.disk.rename(dir, name, to) })
+	err := s.rename(name, to)
 	switch {
 	case err == nil && undecryptable:
 		return nil
@@ -190,5 +191,6 @@ func (s *store) setAside(name string, why error) error {
 		s.blocked = fmt.Errorf("%s: %w, and it cannot be set aside: %w", s.path(name), why, err)
 		return s.blocked
 	}
+	s.unread = append(s.unread, name)
 	return fmt.Errorf("%s: %w", s.path(name), why)
 }

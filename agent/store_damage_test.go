@@ -150,3 +150,66 @@ func TestStrangeFilesInTheStateDirectoryAreSurvived(t *testing.T) {
 		wantRecord(t, got, fullRecord("a"), name)
 	}
 }
+
+// deadDisk reads nothing and renames nothing, as one that the kernel has made
+// read-only after an error, until it is mended.
+type deadDisk struct {
+	kernel
+	mended bool
+}
+
+func (d *deadDisk) read(fd int, p []byte) (int, error) {
+	if !d.mended {
+		return 0, unix.EIO
+	}
+	return d.kernel.read(fd, p)
+}
+
+func (d *deadDisk) rename(dir int, from, to string) error {
+	if !d.mended {
+		return unix.EROFS
+	}
+	return d.kernel.rename(dir, from, to)
+}
+
+// A disk that does not answer at the start and does later must not cost the link
+// that is on it: the offer of a new one would take its place.
+func TestWhatCouldNotBeReadIsNotWrittenOver(t *testing.T) {
+	d := newStateDir(t)
+	d.save(fullRecord("a"), fullRecord("b"))
+	current, previous := d.read(currentName), d.read(previousName)
+	disk := &deadDisk{}
+	s := d.open()
+	s.disk = disk
+	r, err := s.load()
+	wantRecord(t, r, record{}, "nothing can be read")
+	if !errors.Is(err, unix.EIO) {
+		t.Errorf("%v; want it said", err)
+	}
+	if err := s.save(record{Codes: []string{"hash"}}); !errors.Is(err, unix.EROFS) {
+		t.Errorf("saved on a disk that renames nothing: %v", err)
+	}
+	disk.mended = true
+	must(t, s.save(record{Codes: []string{"hash"}}))
+	if !bytes.Equal(d.read(currentName+".damaged"), current) || !bytes.Equal(d.read(previousName+".damaged"), previous) {
+		t.Error("the link was written over by a record without one")
+	}
+	must(t, s.close())
+	r, err = d.load()
+	must(t, err)
+	wantRecord(t, r, record{Codes: []string{"hash"}}, "saved once the disk was mended")
+}
+
+func TestUnlinkForgetsWhatCouldNotBeReadToo(t *testing.T) {
+	d := newStateDir(t)
+	d.save(fullRecord("a"), fullRecord("b"))
+	disk := &deadDisk{}
+	s := d.open()
+	s.disk = disk
+	_, _ = s.load()
+	disk.mended = true
+	must(t, s.forget(record{}))
+	if names := d.holding("Atzr|"); len(names) != 0 {
+		t.Errorf("after unlink a token stands in %v", names)
+	}
+}

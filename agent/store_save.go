@@ -35,6 +35,9 @@ func (s *store) write(r record) error {
 	if s.blocked != nil {
 		return s.blocked
 	}
+	if err := s.setAsideUnread(); err != nil {
+		return err
+	}
 	text := encodeRecord(r, s.generation+1)
 	if s.key != nil {
 		text = s.key.seal(r, s.generation+1)
@@ -61,8 +64,25 @@ func (s *store) forget(r record) error {
 	if err != nil {
 		return err
 	}
-	s.whole = false
+	s.whole, s.unread = false, nil
 	return s.save(r)
+}
+
+// setAsideUnread sets aside now what load could not: a disk that failed then may
+// work now, and a link that was not to be read is not written over.
+func (s *store) setAsideUnread() error {
+	for len(s.unread) > 0 {
+		name := s.unread[0]
+		if err := s.rename(name, name+".damaged"); ignoreMissing(err) != nil {
+			return s.step("rename", name, err)
+		}
+		s.unread = s.unread[1:]
+	}
+	return nil
+}
+
+func (s *store) rename(from, to string) error {
+	return s.within(func(dir int) error { return s.disk.rename(dir, from, to) })
 }
 
 // replace changes a file so that a crash leaves the old or the new one. After

@@ -20,11 +20,8 @@ func (s *store) serial() (string, error) {
 	case err == nil && isSerial(serial) && text[len(text)-1] == '\n': // else it may be cut short
 		return serial, nil
 	case err == nil: // it is kept, for the person's account may know the device by it
-		err := s.within(func(dir int) error {
-			return s.step("rename", serialName, s.disk.rename(dir, serialName, serialName+".damaged"))
-		})
-		if err != nil {
-			return "", err
+		if err := s.rename(serialName, serialName+".damaged"); err != nil {
+			return "", s.step("rename", serialName, err)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", err
