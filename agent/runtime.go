@@ -70,7 +70,7 @@ func (a *Agent) loadAccess(l link) access {
 func (a *Agent) keepForRestart(acc access) error {
 	path := filepath.Join(a.cfg.RuntimeDir, accessName)
 	if acc.Token.IsZero() {
-		return ignoreMissing(os.Remove(path))
+		return removeFile(path)
 	}
 	text, _ := json.Marshal(accessFile{
 		BootID: a.cfg.BootID, Link: a.m.rec.Link.Refresh.Hash(),
@@ -83,7 +83,11 @@ func (a *Agent) keepForRestart(acc access) error {
 // whole, and never one that too many may read. It does not survive a power
 // cut and need not.
 func replaceFile(path string, text []byte, mode os.FileMode, gid int) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // made 0600
+	tmp := unfinished(path)
+	if err := ignoreMissing(os.Remove(tmp)); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -93,12 +97,23 @@ func replaceFile(path string, text []byte, mode os.FileMode, gid int) error {
 	}
 	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(tmp, path)
 	}
 	if err != nil {
-		return errors.Join(err, ignoreMissing(os.Remove(f.Name())))
+		return errors.Join(err, ignoreMissing(os.Remove(tmp)))
 	}
 	return nil
+}
+
+// unfinished is what a file is called while it is written. It is always the same
+// name, so that what a kill leaves of a token there is found again.
+func unfinished(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+}
+
+// removeFile makes sure that there is no such file, nor what a kill has left of one.
+func removeFile(path string) error {
+	return errors.Join(ignoreMissing(os.Remove(path)), ignoreMissing(os.Remove(unfinished(path))))
 }
 
 func groupID(name string) (int, error) {

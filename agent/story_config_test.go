@@ -188,3 +188,33 @@ func TestTokenFileOfAKilledAgentIsTakenBack(t *testing.T) {
 		}
 	})
 }
+
+// A kill in the middle of a write leaves a token under another name.
+func TestHalfATokenFileOfAKilledAgentIsTakenBack(t *testing.T) {
+	codeStory(t, lwatest.Options{}, func(t *testing.T, h *house) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "token")
+		wantAlone := func(why string) {
+			t.Helper()
+			left, err := filepath.Glob(filepath.Join(dir, ".*")) // and not those that are meant to be there
+			must(t, err)
+			if len(left) != 0 {
+				t.Errorf("%s: %v, with a token in it", why, left)
+			}
+		}
+		h.cfg.TokenFiles = []TokenFile{{Path: path, Mode: 0o600}}
+		h.restart()
+		h.link()
+		h.kill()
+		must(t, os.WriteFile(unfinished(path), []byte("Atza|half"), 0o600))
+		h.powerOn()
+		wantAlone("after a start")
+		must(t, os.WriteFile(unfinished(path), []byte("Atza|half"), 0o600))
+		h.pass(46 * time.Minute)
+		h.wantToken("refreshed")
+		wantAlone("after a write")
+		must(t, os.WriteFile(unfinished(path), []byte("Atza|half"), 0o600))
+		h.change(func(id uint64) event { return unlinkAsked{id} })
+		wantAlone("after unlink")
+	})
+}

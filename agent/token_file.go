@@ -93,7 +93,7 @@ func (f TokenFile) write(token lwa.Secret, end time.Time) error {
 
 func (f TokenFile) writeToken(token lwa.Secret) error {
 	if token.IsZero() {
-		return ignoreMissing(os.Remove(f.Path))
+		return removeFile(f.Path)
 	}
 	return f.replace(f.Path, token.Reveal()+"\n")
 }
@@ -101,7 +101,7 @@ func (f TokenFile) writeToken(token lwa.Secret) error {
 func (f TokenFile) writeEnd(end time.Time) error {
 	path := f.Path + ExpiresSuffix
 	if end.IsZero() {
-		return ignoreMissing(os.Remove(path))
+		return removeFile(path)
 	}
 	return f.replace(path, end.UTC().Truncate(time.Second).Format(time.RFC3339)+"\n") // early rather than late
 }
