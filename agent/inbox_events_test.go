@@ -145,7 +145,7 @@ func TestStrangersFileInAnOpenDirectoryDoesNotCount(t *testing.T) {
 	if r := look(0o3770, stranger); len(r.Offers) == 0 {
 		t.Errorf("a file in a directory that only a group can write: %+v, want it offered: the kernel has asked who drops there", r)
 	}
-	gid := os.Getegid()
+	gid := uint32(os.Getegid())
 	if !inGroup(0, gid) || inGroup(stranger, gid) {
 		t.Error("root is not in its own group, or nobody knows who is")
 	}

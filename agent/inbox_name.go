@@ -3,8 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"strconv"
 	"strings"
 	"unicode"
@@ -35,23 +33,6 @@ func shellWord(path string) string {
 	default:
 		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	}
-}
-
-// ownGroup names the group that a dropped file has to be readable for.
-func ownGroup() string {
-	gid := strconv.Itoa(os.Getegid())
-	if g, err := user.LookupGroupId(gid); err == nil {
-		return g.Name
-	}
-	return gid
-}
-
-func ownUser() string {
-	uid := strconv.Itoa(os.Geteuid())
-	if u, err := user.LookupId(uid); err == nil {
-		return u.Username
-	}
-	return uid
 }
 
 // packagedSpool is the directory that the package's tmpfiles.d makes.

@@ -3,10 +3,7 @@ package agent
 import (
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
-	"slices"
-	"strconv"
 )
 
 // doorman says whose files count. Into a directory that only some can write
@@ -37,27 +34,8 @@ func (d doorman) admits(uid uint32) bool {
 	}
 	admitted, asked := d.known[uid]
 	if !asked {
-		admitted = inGroup(uid, os.Getegid())
+		admitted = inGroup(uid, uint32(os.Getegid()))
 		d.known[uid] = admitted
 	}
 	return admitted
-}
-
-// inGroup asks /etc/passwd and /etc/group, as the owner of a file has no
-// process that the kernel could be asked about.
-func inGroup(uid uint32, gid int) bool {
-	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
-	if err != nil {
-		return false
-	}
-	groups, err := u.GroupIds()
-	return err == nil && slices.Contains(groups, strconv.Itoa(gid))
-}
-
-func userName(uid uint32) string {
-	id := strconv.FormatUint(uint64(uid), 10)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return id
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/user"
-	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -100,13 +98,7 @@ func (r reader) String() string {
 	return "user " + r.user()
 }
 
-func (r reader) user() string {
-	id := strconv.FormatUint(uint64(r.uid), 10)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return id
-}
+func (r reader) user() string { return userName(r.uid) }
 
 // denial says why p may not use a socket of the group gid, and what to do.
 func (p peer) denial(socket string, gid uint32) Problem {
@@ -122,16 +114,10 @@ func (p peer) denial(socket string, gid uint32) Problem {
 		problem.Hint += rule
 		return problem
 	}
-	id := strconv.FormatUint(uint64(gid), 10)
-	group := id
-	if g, err := user.LookupGroupId(id); err == nil {
-		group = g.Name
-	}
+	group := groupName(gid)
 	problem.Hint = fmt.Sprintf("join the group with: sudo usermod -aG %s %s, then log in again; a service takes SupplementaryGroups=%s", group, p.user(), group) + rule
-	if u, err := user.LookupId(strconv.FormatUint(uint64(p.uid), 10)); err == nil {
-		if groups, err := u.GroupIds(); err == nil && slices.Contains(groups, id) {
-			problem.Hint = fmt.Sprintf("it joined the group %s after this program was started: log in again, or restart the service", group)
-		}
+	if inGroup(p.uid, gid) {
+		problem.Hint = fmt.Sprintf("it joined the group %s after this program was started: log in again, or restart the service", group)
 	}
 	return problem
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -170,5 +169,3 @@ func (p *process) executableForAll(self string) string {
 	}
 	return path
 }
-
-func groupName(gid uint32) string { return strconv.FormatUint(uint64(gid), 10) }

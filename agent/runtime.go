@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -114,12 +112,4 @@ func unfinished(path string) string {
 // removeFile makes sure that there is no such file, nor what a kill has left of one.
 func removeFile(path string) error {
 	return errors.Join(ignoreMissing(os.Remove(path)), ignoreMissing(os.Remove(unfinished(path))))
-}
-
-func groupID(name string) (int, error) {
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(g.Gid)
 }
