@@ -94,9 +94,11 @@ func TestNothingSwappedInIsOpened(t *testing.T) {
 	}()
 	defer func() { close(stop); <-stopped }()
 	s := &spool{dir: dir, disk: kernel{}, names: []string{"code"}}
-	offered, refused, slow, i := 0, 0, 0, 0
+	offered, refused, slow := 0, 0, 0
 	var longest time.Duration
-	for ; i < looks || i < 100*looks && min(offered, refused) < looks/50; i++ {
+	often := func() bool { return offered >= looks/50 && refused >= looks/50 }
+	i := 0
+	for ; i < looks || i < 100*looks && !often(); i++ { // on a busy machine the two may take turns for long
 		var r inboxReport
 		begin := time.Now()
 		s.look(begin.Add(time.Duration(i)*time.Second), &r)
@@ -114,7 +116,7 @@ func TestNothingSwappedInIsOpened(t *testing.T) {
 		refused += len(r.Refusals)
 	}
 	t.Logf("%d looks: the file met %d times, another thing %d times, 0 wrong opens; %d took more than 50 ms, the longest %v", i, offered, refused, slow, longest)
-	if min(offered, refused) < looks/50 {
+	if !often() {
 		t.Error("one of them was met too rarely, so this shows little")
 	}
 	if slow > i/1000 { // a busy machine may lose a few to the scheduler

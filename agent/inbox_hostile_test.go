@@ -103,46 +103,6 @@ func TestFIFOIsNotWaitedForEvenWhenItReplacesAFile(t *testing.T) {
 	}
 }
 
-func TestLinkSwappedInIsNeverFollowed(t *testing.T) {
-	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "shadow")
-	path := filepath.Join(dir, "code")
-	write(t, outside, "AAAAAAAAAAAAAAAAAAAA\n")
-	write(t, path, droppedText+"\n")
-	must(t, os.Symlink(outside, filepath.Join(dir, ".link")))
-	swap := func() {
-		must(t, unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, filepath.Join(dir, ".link"), unix.RENAME_EXCHANGE))
-	}
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				swap()
-			}
-		}
-	}()
-	defer func() { close(stop); <-stopped }()
-	s := &spool{dir: dir, disk: kernel{}, any: true}
-	offered, refused := 0, 0
-	for i := 0; i < 100_000 && (offered < 200 || refused < 200); i++ {
-		var r inboxReport
-		s.look(time.Now().Add(time.Duration(i)*time.Second), &r)
-		for _, o := range r.Offers {
-			offered++
-			if o.Drop.Code.Reveal() != droppedText {
-				t.Fatalf("offered %q, which a link pointed at", o.Drop.Code.Reveal())
-			}
-		}
-		refused += len(r.Refusals)
-	}
-	if offered < 200 || refused < 200 {
-		t.Errorf("met the file %d times and the link %d times, want both often, else this shows nothing", offered, refused)
-	}
-}
-
 func TestUnreadableFileIsToldAndReadOnceThatIsMended(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "it's code")
