@@ -114,3 +114,14 @@ type Clock struct {
 	Synchronized bool  `json:"synchronized"`
 	SkewSeconds  int64 `json:"skew_seconds"` // Amazon's Date header less our time; 0 until an answer came
 }
+
+// sentence makes one of a message or a hint.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	if word, _, _ := strings.Cut(s, " "); strings.Contains(word, ".") {
+		return strings.TrimRight(s, ".") + "." // a server's name keeps its small letters
+	}
+	return strings.ToUpper(s[:1]) + strings.TrimRight(s[1:], ".") + "."
+}
