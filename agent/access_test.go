@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 var (
@@ -23,7 +25,7 @@ var (
 func serveRules(t *testing.T, access []Access) *served {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		missing(t, "only root can be other users; run the tests as root")
+		harness.Missing(t, "only root can be other users; run the tests as root")
 	}
 	s := serveAgent(t, func(cfg *Config) { cfg.Access = access })
 	must(t, os.Chmod(filepath.Dir(s.cfg.RuntimeDir), 0o755))

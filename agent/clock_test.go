@@ -13,6 +13,7 @@ import (
 
 	"lwa-agent/lwa"
 	"lwa-agent/lwa/lwatest"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // moveClock sets the wall clock of this machine, by so little that nobody will
@@ -36,7 +37,7 @@ func moveClock(t *testing.T, by int64) {
 	}
 	setMicros(&step, by)
 	if _, err := unix.Adjtimex(&step); errors.Is(err, unix.EPERM) {
-		missing(t, "the clock may not be set here; run the tests as root")
+		harness.Missing(t, "the clock may not be set here; run the tests as root")
 	} else {
 		must(t, err)
 	}

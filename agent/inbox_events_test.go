@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lwa-agent/lwa"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // stuckLog blocks whoever logs, as a journal that hangs does, until it is let go.
@@ -114,7 +115,7 @@ func TestEveryProgramDropsTheWholeAddressOnAnOverlay(t *testing.T) {
 // name that is looked for.
 func TestStrangersFileInAnOpenDirectoryDoesNotCount(t *testing.T) {
 	if os.Geteuid() != 0 {
-		missing(t, "only root can make files of others")
+		harness.Missing(t, "only root can make files of others")
 	}
 	dir := t.TempDir()
 	code := filepath.Join(dir, "code")

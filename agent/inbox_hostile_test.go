@@ -5,16 +5,16 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
+
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // What people, mistakes and attackers leave in a drop directory: none of it is
@@ -164,58 +164,11 @@ func TestWatcherThatFailsIsMadeAnew(t *testing.T) {
 	}
 }
 
-// inNamespace runs the test again in user, mount and network namespaces of its own,
-// where it may mount, set limits and bring a network up, and reports whether this is that run.
+// inNamespace runs the test again where it may mount, set limits and bring a
+// network up, and reports whether this is that run.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
-	return again(t, &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
-	})
-}
-
-// noRaceSleep has a process with the race detector end without the second that
-// the detector gives others to race in.
-const noRaceSleep = "GORACE=atexit_sleep_ms=0"
-
-// again runs the test in a process of its own and reports whether this is that
-// one. What it prints as FIGURE, and what it misses, is the test's.
-func again(t *testing.T, where *syscall.SysProcAttr, flags ...string) bool {
-	t.Helper()
-	const mark = "LWA_AGENT_TEST_IN_NAMESPACE"
-	if os.Getenv(mark) != "" {
-		return true
-	}
-	self, err := os.Executable()
-	must(t, err)
-	cmd := exec.CommandContext(t.Context(), self, append([]string{"-test.run=^" + t.Name() + "$", "-test.v"}, flags...)...)
-	cmd.Env = append(os.Environ(), mark+"=1", noRaceSleep)
-	cmd.SysProcAttr = where
-	out, err := cmd.CombinedOutput()
-	if _, ran := errors.AsType[*exec.ExitError](err); err != nil && !ran {
-		missing(t, "user namespaces are not allowed here: "+err.Error())
-	}
-	if err != nil {
-		t.Fatalf("in the namespace: %v\n%s", err, out)
-	}
-	for line := range strings.Lines(string(out)) {
-		if text, figure := strings.CutPrefix(strings.TrimSpace(line), "FIGURE "); figure {
-			t.Log(text)
-		} else if _, why, skipped := strings.Cut(line, "SKIPPED, NOT TESTED: "); skipped {
-			missing(t, strings.TrimSpace(why))
-		}
-	}
-	return false
-}
-
-// missing skips a test for want of something, but not where all must be there.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip("SKIPPED, NOT TESTED: " + what)
+	return harness.Again(t, harness.Place{Attr: harness.Namespaces()})
 }
 
 func TestWithoutInotifyTheDirectoryIsPolled(t *testing.T) {

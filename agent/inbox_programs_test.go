@@ -15,6 +15,7 @@ import (
 	"github.com/creack/pty"
 
 	"lwa-agent/lwa"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // way is how a program puts a text into code.txt in a drop directory. The
@@ -95,7 +96,7 @@ func TestEveryProgramDropsTheWholeAddressInMemory(t *testing.T) {
 	t.Parallel()
 	base := memoryDir(t)
 	if base == "" {
-		missing(t, "/dev/shm is not a tmpfs that can be written")
+		harness.Missing(t, "/dev/shm is not a tmpfs that can be written")
 	}
 	testPrograms(t, base, t.TempDir(), droppedURL, lwa.Drop{Code: lwa.NewSecret(droppedText), State: droppedState, Address: true})
 }
@@ -191,7 +192,7 @@ func prepare(t *testing.T, w way, place, far, text string) *dropping {
 // check judges a program by all that was offered of it, and by what is left.
 func (d *dropping) check(t *testing.T, last inboxReport) {
 	if _, err := exec.LookPath(d.needs); d.needs != "" && err != nil {
-		missing(t, err.Error())
+		harness.Missing(t, err.Error())
 	}
 	for _, part := range d.parts {
 		t.Errorf("offered %+v with the code %q: part of the text would be sent, and the code spent", part, part.Code.Reveal())
@@ -260,7 +261,7 @@ func testPieces(t *testing.T, base string) {
 			in := startInbox(t, dir+"/")
 			await(t, in, "the start", isQuiet)
 			if gap := writeInPieces(t, filepath.Join(dir, "code"), c.text, c.size, c.pause); gap >= settleTime {
-				missing(t, "the machine is too busy: a pause took "+gap.String())
+				harness.Missing(t, "the machine is too busy: a pause took "+gap.String())
 			}
 			await(t, in, "the whole code", func(r inboxReport) bool {
 				if len(r.Offers) > 0 && r.Offers[0].Drop.Code.Reveal() != droppedText {

@@ -22,6 +22,7 @@ import (
 
 	"lwa-agent/lwa"
 	"lwa-agent/lwa/lwatest"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 var kills = flag.Int("kills", defaultKills, "how often TestKilledWhenever kills an agent")
@@ -108,7 +109,7 @@ func (p *process) begin() {
 		self = p.executableForAll(self)
 	}
 	p.cmd = exec.Command(self, "-test.run=^TestKilledWhenever$")
-	p.cmd.Env = append(os.Environ(), processMark+"="+string(told), noRaceSleep)
+	p.cmd.Env = append(os.Environ(), processMark+"="+string(told), harness.NoRaceSleep)
 	p.cmd.Stderr = &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: p.as}
 	out, err := p.cmd.StdoutPipe()

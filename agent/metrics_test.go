@@ -14,6 +14,7 @@ import (
 
 	"lwa-agent/lwa"
 	"lwa-agent/lwa/lwatest"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // samples are the values of a text in Prometheus' format, by name and labels as
@@ -80,7 +81,7 @@ func promtool(t *testing.T) string {
 	}
 	path, err := exec.LookPath("promtool")
 	if err != nil {
-		missing(t, "promtool is missing: apt-get install prometheus, or name it in LWA_AGENT_PROMTOOL")
+		harness.Missing(t, "promtool is missing: apt-get install prometheus, or name it in LWA_AGENT_PROMTOOL")
 	}
 	return path
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lwa-agent/lwa/lwatest"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // identity is who a program runs as. The ids are of no account of this machine.
@@ -139,7 +140,7 @@ func (id identity) client(t testing.TB, path string) *http.Client {
 func guardedProcess(t *testing.T) *process {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		missing(t, "only root can be other users; run the tests as root")
+		harness.Missing(t, "only root can be other users; run the tests as root")
 	}
 	p := newProcess(t, MethodCode, 1, lwatest.Options{})
 	p.binary = "" // it may not be run by others

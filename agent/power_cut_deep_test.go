@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 var powerCuts = flag.Int("cuts", 300, "how often TestAcknowledgedSaveSurvivesAPowerCut cuts the power")
@@ -50,20 +52,23 @@ func newCard(t *testing.T) *card {
 func withCard(t *testing.T) bool {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		missing(t, "only root can mount an SD card")
+		harness.Missing(t, "only root can mount an SD card")
 	}
-	return again(t, &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}, fmt.Sprint("-cuts=", *powerCuts))
+	return harness.Again(t, harness.Place{
+		Attr:  &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS},
+		Flags: []string{fmt.Sprint("-cuts=", *powerCuts)},
+	})
 }
 
 func command(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		missing(t, err.Error())
+		harness.Missing(t, err.Error())
 	}
 	out, err := exec.Command(path, args...).CombinedOutput()
 	if err != nil {
-		missing(t, fmt.Sprintf("%s %v: %v: %s", name, args, err, out))
+		harness.Missing(t, fmt.Sprintf("%s %v: %v: %s", name, args, err, out))
 	}
 	return string(out)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"lwa-agent/lwa/lwatest"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 var soak = flag.Duration("soak", time.Minute, "how long TestNothingGrowsWithTime has an agent work")
@@ -65,7 +66,7 @@ type soakResult struct {
 func soaked(t *testing.T, length time.Duration) (r soakResult) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		missing(t, "only root sees what a process has open that gives no core dump")
+		harness.Missing(t, "only root sees what a process has open that gives no core dump")
 	}
 	p := newProcess(t, MethodCode, 1, lwatest.Options{TokenLife: soakLife, Rotate: true})
 	p.begin()

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // smallDisk mounts 64 KiB of memory; the test runs in a namespace of its own.
@@ -16,7 +18,7 @@ func smallDisk(t *testing.T) stateDir {
 	t.Helper()
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		missing(t, "no tmpfs can be mounted here: "+err.Error())
+		harness.Missing(t, "no tmpfs can be mounted here: "+err.Error())
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 	return stateDir{t, filepath.Join(dir, "state")}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lwa-agent/lwa/lwatest"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // overlayOn mounts an overlay over two directories of base; the test runs in a
@@ -22,7 +23,7 @@ func overlayOn(t *testing.T, base string) (merged, upper string) {
 	merged, upper = filepath.Join(base, "merged"), filepath.Join(base, "upper")
 	options := "userxattr,lowerdir=" + filepath.Join(base, "lower") + ",upperdir=" + upper + ",workdir=" + filepath.Join(base, "work")
 	if err := unix.Mount("overlay", merged, "overlay", 0, options); err != nil {
-		missing(t, "no overlay can be mounted here: "+err.Error())
+		harness.Missing(t, "no overlay can be mounted here: "+err.Error())
 	}
 	t.Cleanup(func() { _ = unix.Unmount(merged, unix.MNT_DETACH) })
 	return merged, upper

@@ -16,13 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lwa-agent/lwa/lwatest"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // asNobody runs do as a user who owns nothing, as far as files go.
 func asNobody(t *testing.T, do func()) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		missing(t, "only root can become somebody else")
+		harness.Missing(t, "only root can become somebody else")
 	}
 	done := make(chan struct{})
 	go func() {

@@ -22,49 +22,22 @@ import (
 	"time"
 
 	"lwa-agent/lwa/lwatest"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
-// inNetwork runs the rest of a test again in a network of its own, where there
-// is nothing but the loopback interface, with its own /etc/resolv.conf, and Go's
-// own resolver, as the product has it.
+// inNetwork runs the test again in a network of its own, where there is nothing
+// but the loopback interface, with Go's own resolver, as the product has it, and
+// reports whether this is that run.
 func inNetwork(t *testing.T, env ...string) bool {
 	t.Helper()
-	const mark = "LWA_TEST_IN_NETWORK"
-	if os.Getenv(mark) != "" {
-		run(t, "ip", "link", "set", "lo", "up")
-		return true
-	}
 	if _, err := exec.LookPath("ip"); err != nil {
-		missing(t, "ip is missing: apt-get install iproute2")
+		harness.Missing(t, "ip is missing: apt-get install iproute2")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	here := harness.Again(t, harness.Place{Attr: harness.Namespaces(), Env: append(env, "GODEBUG=netdns=go")})
+	if here {
+		run(t, "ip", "link", "set", "lo", "up")
 	}
-	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(append(os.Environ(), mark+"=1", "GODEBUG=netdns=go", "GORACE=atexit_sleep_ms=0"), env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
-	}
-	out, err := cmd.CombinedOutput()
-	if _, ran := errors.AsType[*exec.ExitError](err); err != nil && !ran {
-		missing(t, "user namespaces are not allowed here: "+err.Error())
-	}
-	if err != nil {
-		t.Fatalf("in a network of its own: %v\n%s", err, out)
-	}
-	return false
-}
-
-// missing skips a test for want of something, but not where all must be there.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip("SKIPPED, NOT TESTED: " + what)
+	return here
 }
 
 func run(t *testing.T, command ...string) {
@@ -83,7 +56,7 @@ func resolvConf(t *testing.T) string {
 	}
 	target, err := filepath.EvalSymlinks("/etc/resolv.conf")
 	if err != nil {
-		missing(t, err.Error())
+		harness.Missing(t, err.Error())
 	}
 	if err := syscall.Mount(own, target, "", syscall.MS_BIND, ""); err != nil {
 		t.Fatal(err)
