@@ -155,7 +155,7 @@ func catalogueOfNetworkAndProcess() []catalogued {
 		{
 			"F40", "descriptors or goroutines leak",
 			"TestNothingIsLeftBehind TestForgottenConnectionsLeaveRoom",
-			"as many after 50 rounds (deep: 10,000) of everything as before",
+			"as many after 10,000 rounds of everything as before",
 			"a goroutine for each connection that stays: 400 more",
 		},
 		{

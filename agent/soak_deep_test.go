@@ -27,7 +27,7 @@ const (
 	soakLife    = 2 * time.Second // of an access token
 	soakPause   = 50 * time.Millisecond
 
-	// A connection to Amazon, kept for the next refresh, may be there or not.
+	// A call to Amazon may be under way, with its connection.
 	soakSpare = 4
 )
 
@@ -70,7 +70,7 @@ func soaked(t *testing.T, length time.Duration) (r soakResult) {
 	}
 	p := newProcess(t, MethodCode, 1, lwatest.Options{TokenLife: soakLife, Rotate: true})
 	p.begin()
-	p.relinkByDrop("/status") // the first link needs no word
+	p.linkByDrop()
 	before := p.filesOpen()
 
 	stop, failed := make(chan struct{}), make(chan error, soakClients)
@@ -104,7 +104,8 @@ func soaked(t *testing.T, length time.Duration) (r soakResult) {
 		case now.After(end):
 			close(stop)
 		case now.After(relink) && r.relinks < 8:
-			p.relinkByDrop("/relink")
+			p.ask(http.MethodPost, "/relink")
+			p.linkByDrop()
 			r.relinks++
 			relink = relink.Add(every)
 		default:
@@ -148,16 +149,17 @@ func ticks(stop <-chan struct{}, pause time.Duration) func(yield func() bool) {
 	}
 }
 
-// relinkByDrop has a person link the device by a file.
-func (p *process) relinkByDrop(ask string) {
+// ask asks by a connection of its own, which is gone after it.
+func (p *process) ask(method, target string) {
 	p.t.Helper()
-	method := http.MethodPost
-	if ask == "/status" {
-		method = http.MethodGet
-	}
 	client := p.client(agentSockName)
 	defer client.CloseIdleConnections()
-	p.request(client, method, ask, "")
+	p.request(client, method, target, "")
+}
+
+// linkByDrop has a person link the device by a file.
+func (p *process) linkByDrop() {
+	p.t.Helper()
 	st := p.follow("a QR code", func(st Status) bool { return st.AuthorizeURL != "" })
 	back, err := p.sim.Allow(st.AuthorizeURL)
 	must(p.t, err)
@@ -168,13 +170,11 @@ func (p *process) relinkByDrop(ask string) {
 // relinkAndThinkBetter offers a new link, drops what is none, and takes all of it back.
 func (p *process) relinkAndThinkBetter() {
 	p.t.Helper()
-	client := p.client(agentSockName)
-	defer client.CloseIdleConnections()
-	p.request(client, http.MethodPost, "/relink", "")
+	p.ask(http.MethodPost, "/relink")
 	p.follow("a QR code", func(st Status) bool { return st.AuthorizeURL != "" })
 	p.drop("this is no code")
 	must(p.t, os.Remove(filepath.Join(p.Spool, "code.txt")))
-	p.request(client, http.MethodDelete, "/relink", "")
+	p.ask(http.MethodDelete, "/relink")
 	p.follow("no QR code any more", func(st Status) bool { return st.State == Linked && st.AuthorizeURL == "" })
 }
 

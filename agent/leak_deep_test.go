@@ -23,10 +23,7 @@ func heldNow(t *testing.T) held {
 // TestNothingIsLeftBehind does all that programs do, over and over. It is not
 // parallel, so that nobody else's goroutines are counted.
 func TestNothingIsLeftBehind(t *testing.T) {
-	rounds := 50
-	if deep {
-		rounds = 10_000
-	}
+	const rounds = 10_000
 	s := serveAgent(t, nil)
 	s.link()
 	round := func() {
