@@ -61,6 +61,17 @@ func (s *Sim) Requests() []Request {
 	return out
 }
 
+// NewestToken returns the hash of the access token that was made last, whether
+// its answer arrived or not; empty before there is one.
+func (s *Sim) NewestToken() string {
+	for _, r := range slices.Backward(s.Requests()) {
+		if r.Access != "" {
+			return r.Access
+		}
+	}
+	return ""
+}
+
 // Count returns how many requests of the given kinds have arrived; of all kinds
 // but Unsent, if none is given.
 func (s *Sim) Count(kinds ...Kind) int {

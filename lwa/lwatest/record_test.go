@@ -36,6 +36,9 @@ func TestRecordTellsSecretsApartWithoutKeepingThem(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("recorded\n%+v\nwant\n%+v", got, want)
 	}
+	if newest := w.sim.NewestToken(); newest != hash(second.str("access_token")) {
+		t.Errorf("the newest token is %q, want the one of the refresh: the last request made none", newest)
+	}
 	text := fmt.Sprintf("%+v %q", got, w.sim.Violations())
 	for _, secret := range []string{code, first.str("refresh_token"), second.str("access_token"), verifier} {
 		if strings.Contains(text, secret) {

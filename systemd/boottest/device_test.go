@@ -78,16 +78,7 @@ func (d *device) status() (agent.Status, error) {
 // awaitStatus waits for a status that is as wanted, and returns it.
 func (d *device) awaitStatus(limit time.Duration, what string, wanted func(agent.Status) bool) agent.Status {
 	d.t.Helper()
-	var last agent.Status
-	d.await(limit, what, func() (bool, string) {
-		s, err := d.status()
-		if err != nil {
-			return false, err.Error()
-		}
-		last = s
-		return wanted(s), fmt.Sprintf("it is %s, reason %q, last error %+v", s.State, s.Reason, s.LastError)
-	})
-	return last
+	return d.observer().AwaitStatus(limit, what, d.status, wanted)
 }
 
 func linked(s agent.Status) bool  { return s.State == agent.Linked && s.AuthorizeURL == "" }
@@ -177,15 +168,4 @@ func (d *device) unit(name, service string) string {
 		d.t.Fatal(err)
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// newestToken is the hash of the access token that Amazon made last.
-func (d *device) newestToken() string {
-	var hash string
-	for _, r := range d.amazon.Requests() {
-		if r.Access != "" {
-			hash = r.Access
-		}
-	}
-	return hash
 }

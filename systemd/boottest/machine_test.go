@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lwa-agent/systemd/debiantest"
 )
 
 // A machine is a Debian that runs under systemd-nspawn.
@@ -272,23 +274,13 @@ func (m *machine) reboot() {
 // way at the end is part of the failure.
 func (m *machine) await(limit time.Duration, what string, done func() (ok bool, inTheWay string)) {
 	m.t.Helper()
-	look := time.NewTicker(100 * time.Millisecond)
-	defer look.Stop()
-	end := time.NewTimer(limit)
-	defer end.Stop()
-	for {
-		ok, inTheWay := done()
-		if ok {
-			return
-		}
-		select {
-		case <-look.C:
-		case <-m.ended:
-			m.t.Fatalf("waiting for %s: the machine ended:\n%s", what, m.console.String())
-		case <-end.C:
-			m.t.Fatalf("waited %v for %s: %s\nThe agent's journal:\n%s", limit, what, inTheWay, m.journal("-u", "lwa-agent", "-n", "30"))
-		}
-	}
+	m.observer().Await(limit, what, done)
+}
+
+func (m *machine) observer() debiantest.Observer {
+	return debiantest.Observer{T: m.t, Every: 100 * time.Millisecond, Ended: m.ended, Last: func() string {
+		return m.console.String() + "\n" + m.journal("-u", "lwa-agent", "-n", "30")
+	}}
 }
 
 // journal returns what journalctl shows, or why it does not.

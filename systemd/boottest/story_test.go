@@ -298,7 +298,7 @@ func (d *device) nothingLeftInDrop() {
 func (d *device) wantToken(sha256sum string) string {
 	d.t.Helper()
 	got := strings.TrimSuffix(strings.TrimSpace(sha256sum), "-")
-	if want := d.newestToken(); want == "" || !strings.HasPrefix(got, want) {
+	if want := d.amazon.NewestToken(); want == "" || !strings.HasPrefix(got, want) {
 		d.t.Errorf("a token with SHA-256 %q was handed out, Amazon's newest begins with %q", got, want)
 	}
 	return "it is Amazon's newest"

@@ -118,16 +118,7 @@ func (d *device) status() (agent.Status, error) {
 // awaitStatus waits for a status that is as wanted, and returns it.
 func (d *device) awaitStatus(limit time.Duration, what string, wanted func(agent.Status) bool) agent.Status {
 	d.t.Helper()
-	var last agent.Status
-	d.await(limit, what, func() (bool, string) {
-		s, err := d.status()
-		if err != nil {
-			return false, err.Error()
-		}
-		last = s
-		return wanted(s), fmt.Sprintf("it is %s, reason %q, last error %+v, displays %+v", s.State, s.Reason, s.LastError, s.Displays)
-	})
-	return last
+	return d.observer().AwaitStatus(limit, what, d.status, wanted)
 }
 
 // offer waits until a link is offered, and returns what a phone is to scan.

@@ -83,11 +83,11 @@ func TestLifeOfAMachine(t *testing.T) {
 	s.Step("its memory runs out", d.outOfMemory)
 	s.Step("alice removes the app at Amazon: unlinked, and the link is on the screen", d.appRemoved)
 	s.Step("a second link, by a file that is moved in", func() string {
-		old := d.newestToken()
+		old := d.amazon.NewestToken()
 		d.drop("mv", d.allow(d.offer()))
 		st := d.awaitLinked()
 		d.nothingLeftInDrop()
-		if d.wantToken(); d.newestToken() == old {
+		if d.wantToken(); d.amazon.NewestToken() == old {
 			t.Error("it is linked with the token of before")
 		}
 		return st.Account
@@ -163,19 +163,9 @@ func (d *device) nothingLeftInDrop() {
 func (d *device) wantToken() {
 	d.t.Helper()
 	got := strings.Fields(d.mustAlice(`lwa-agent token | tr -d "\n" | sha256sum`, ""))[0]
-	if want := d.newestToken(); want == "" || !strings.HasPrefix(got, want) {
+	if want := d.amazon.NewestToken(); want == "" || !strings.HasPrefix(got, want) {
 		d.t.Errorf("a token with SHA-256 %q was handed out, Amazon's newest begins with %q", got, want)
 	}
-}
-
-// newestToken is the hash of the access token that Amazon made last.
-func (d *device) newestToken() (hash string) {
-	for _, r := range d.amazon.Requests() {
-		if r.Access != "" {
-			hash = r.Access
-		}
-	}
-	return hash
 }
 
 // sandboxes has a probe try what the units are forbidden.

@@ -221,23 +221,13 @@ func (m *machine) awaitBoot() {
 // way at the end is part of the failure.
 func (m *machine) await(limit time.Duration, what string, done func() (ok bool, inTheWay string)) {
 	m.t.Helper()
-	look := time.NewTicker(250 * time.Millisecond)
-	defer look.Stop()
-	end := time.NewTimer(limit)
-	defer end.Stop()
-	for {
-		ok, inTheWay := done()
-		if ok {
-			return
-		}
-		select {
-		case <-look.C:
-		case <-m.ended:
-			m.t.Fatalf("waiting for %s: the machine ended\n%s", what, m.complaints())
-		case <-end.C:
-			m.t.Fatalf("waited %v for %s: %s\n%s\n%s", limit, what, inTheWay, m.complaints(), m.journal("-u", "lwa-agent", "-u", "lwa-agent-display", "-u", "amazon", "-u", "network", "-n", "40"))
-		}
-	}
+	m.observer().Await(limit, what, done)
+}
+
+func (m *machine) observer() debiantest.Observer {
+	return debiantest.Observer{T: m.t, Every: 250 * time.Millisecond, Ended: m.ended, Last: func() string {
+		return m.complaints() + "\n" + m.journal("-u", "lwa-agent", "-u", "lwa-agent-display", "-u", "amazon", "-u", "network", "-n", "40")
+	}}
 }
 
 // journal returns what journalctl shows, or why it does not.
