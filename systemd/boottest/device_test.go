@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/creack/pty"
@@ -168,4 +170,59 @@ func (d *device) unit(name, service string) string {
 		d.t.Fatal(err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// refusedNamingGroup runs a command that has to fail and to say why and what to do.
+func (d *device) refusedNamingGroup(user, command string) string {
+	d.t.Helper()
+	out, err := d.as(user, command)
+	if err == nil {
+		d.t.Errorf("%s may run %q: %s", user, command, out)
+	} else if !strings.Contains(out, "usermod") || !strings.Contains(out, "lwa-agent") || strings.Contains(out, "\n") {
+		d.t.Errorf("%s is told %q; want one line with the group to join and the command for it", user, out)
+	}
+	return out
+}
+
+// networkUp makes Amazon reachable, and an interface that says so.
+func (d *device) networkUp() {
+	d.t.Helper()
+	d.must("systemctl", "start", "amazon.socket")
+	d.must("ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1")
+	d.must("ip", "address", "add", "192.0.2.10/24", "dev", "up0")
+	d.must("ip", "link", "set", "up1", "up")
+	d.must("ip", "link", "set", "up0", "up")
+}
+
+// nothingLeftInDrop: "linked" is said after the file with the code was removed.
+func (d *device) nothingLeftInDrop() {
+	d.t.Helper()
+	if left := d.mustAs("alice", "ls -A /var/spool/lwa-agent"); left != "RESULT.txt" {
+		st, err := d.status()
+		d.t.Errorf("in the drop directory are %q; want RESULT.txt alone, since a code does not lie about\n%s\nstatus %+v, %v\n%s", left,
+			d.must("sh", "-c", "cd /var/spool/lwa-agent && ls -la --time-style=full-iso && cat RESULT.txt"), st, err, d.journal("-u", "lwa-agent", "-n", "10"))
+	}
+	if result := d.mustAs("alice", "cat /var/spool/lwa-agent/RESULT.txt"); result == "" {
+		d.t.Error("RESULT.txt is empty; it has to say what became of the code")
+	}
+}
+
+// wantToken checks that a program got the newest access token, by its hash,
+// so that the token itself is never on anybody's screen.
+func (d *device) wantToken(sha256sum string) string {
+	d.t.Helper()
+	got := strings.TrimSuffix(strings.TrimSpace(sha256sum), "-")
+	if want := d.amazon.NewestToken(); want == "" || !strings.HasPrefix(got, want) {
+		d.t.Errorf("a token with SHA-256 %q was handed out, Amazon's newest begins with %q", got, want)
+	}
+	return "it is Amazon's newest"
+}
+
+// zbar reads the QR code in a picture.
+func zbar(t *testing.T, picture string) (string, error) {
+	out, err := exec.CommandContext(t.Context(), "zbarimg", "--nodbus", "--quiet", "--raw", picture).Output()
+	if err != nil {
+		return "", fmt.Errorf("zbarimg finds no code in the picture: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
