@@ -87,3 +87,87 @@ func TestCalledOffRelinkDropsTheCodeThatWaits(t *testing.T) {
 		t.Error("a code was sent for a link that was called off")
 	}
 }
+
+func TestUnsentCodeIsTriedAgainForFiveMinutes(t *testing.T) {
+	w := unlinkedWorld(t)
+	w.post("code-one-1234")
+	hash := lwa.NewSecret("code-one-1234").Hash()
+	start := w.now
+	for w.m.code.isHeld() {
+		if w.m.inCall.id != 0 {
+			w.answer(answered{err: errUnsent})
+			if w.m.code.isHeld() && w.disk.tried(hash) {
+				t.Fatal("a code that never left counts as used on disk: a restart would lose it")
+			}
+		}
+		w.pass(time.Second)
+	}
+	if tried := w.now - start; tried < codeLife || tried > codeLife+time.Minute {
+		t.Errorf("an unsent code was given up after %v, want about %v", tried, codeLife)
+	}
+	if n := count[exchange](w); n < 8 {
+		t.Errorf("an unsent code was tried %d times in 5 minutes, want at least 8", n)
+	}
+	if !w.disk.tried(hash) {
+		t.Error("a code that was given up is not recorded: the file could bring it back")
+	}
+}
+
+func TestUnsentCodeWorksWhenTheNetworkComes(t *testing.T) {
+	w := unlinkedWorld(t)
+	w.post("code-one-1234")
+	w.answer(answered{err: errUnsent})
+	w.do(networkChanged{})
+	wantCall[exchange](w, "a person waits, and the network just came")
+	w.answer(answered{token: linkToken("Atza|one", "Atzr|one", hour)})
+	w.wantState(Linked, "network back")
+}
+
+func TestForeignStateIsRefusedAndTheFileStays(t *testing.T) {
+	w := unlinkedWorld(t)
+	w.do(inboxWith(lwa.Drop{Code: lwa.NewSecret("code-one-1234"), State: "AAAAAAAAAAAAAAAAAAAAAA", Address: true}, testFile("code.txt")))
+	w.wantProblem("foreign_state", "an address of another device")
+	if count[take](w)+count[exchange](w) != 0 {
+		t.Error("a foreign address was taken or sent: that is how a stranger's account gets linked")
+	}
+	if w.disk.tried(lwa.NewSecret("code-one-1234").Hash()) {
+		t.Error("refused text is remembered")
+	}
+}
+
+func TestCancelAtAmazonIsSaidAsWhatItIs(t *testing.T) {
+	w := unlinkedWorld(t)
+	w.do(inboxWith(lwa.Drop{Error: "access_denied", State: w.m.rec.Attempts[0].State, Address: true}, testFile("code.txt")))
+	w.wantProblem("access_denied", "the person pressed Cancel")
+	if count[take](w) != 1 || count[exchange](w) != 0 {
+		t.Error("want the file taken and nothing sent")
+	}
+}
+
+func TestTwoCodesAtOnceAreTriedOneAfterTheOther(t *testing.T) {
+	w := unlinkedWorld(t)
+	first := w.post("code-one-1234")
+	w.wantReply(first, done, "the first code")
+	w.wantReply(w.post("code-two-1234"), conflict, "a second code while the first is tried")
+	w.do(inboxWith(lwa.Drop{Code: lwa.NewSecret("code-two-1234")}, testFile("two.txt")))
+	if n := count[exchange](w); n != 1 {
+		t.Fatalf("%d codes in flight", n)
+	}
+	w.answer(answered{err: errDown})
+	w.do(inboxWith(lwa.Drop{Code: lwa.NewSecret("code-two-1234")}, testFile("two.txt")))
+	w.pass(codeEvery)
+	wantCall[exchange](w, "the dropped file is offered again, and its turn has come")
+}
+
+func TestTenCodesInTenMinutesAreEnough(t *testing.T) {
+	w := unlinkedWorld(t)
+	for i := range codesLimit {
+		q := w.post("code-number-" + string(rune('a'+i)))
+		w.wantReply(q, done, "within the limit")
+		w.pass(codeEvery)
+		w.answer(answered{err: errDown})
+	}
+	w.wantReply(w.post("code-number-z"), tooMany, "a local loop must not throttle the client id of a fleet")
+	w.pass(codesSpan)
+	w.wantReply(w.post("code-number-z"), done, "ten minutes later")
+}
