@@ -256,19 +256,25 @@ func testPieces(t *testing.T, base string) {
 		{"letter by letter", droppedText, 1, 5 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir, err := os.MkdirTemp(base, "pieces")
-			must(t, err)
-			in := startInbox(t, dir+"/")
-			await(t, in, "the start", isQuiet)
-			if gap := writeInPieces(t, filepath.Join(dir, "code"), c.text, c.size, c.pause); gap >= settleTime {
-				harness.Missing(t, "the machine is too busy: a pause took "+gap.String())
-			}
-			await(t, in, "the whole code", func(r inboxReport) bool {
-				if len(r.Offers) > 0 && r.Offers[0].Drop.Code.Reveal() != droppedText {
-					t.Errorf("offered %q: part of the text would be sent, and the code spent", r.Offers[0].Drop.Code.Reveal())
+			gap := settleTime
+			for tries := 0; gap >= settleTime && tries < 20; tries++ { // else the machine is too busy
+				dir, err := os.MkdirTemp(base, "pieces")
+				must(t, err)
+				in := startInbox(t, dir+"/")
+				await(t, in, "the start", isQuiet)
+				if gap = writeInPieces(t, filepath.Join(dir, "code"), c.text, c.size, c.pause); gap >= settleTime {
+					continue
 				}
-				return len(r.Offers) > 0
-			})
+				await(t, in, "the whole code", func(r inboxReport) bool {
+					if len(r.Offers) > 0 && r.Offers[0].Drop.Code.Reveal() != droppedText {
+						t.Errorf("offered %q: part of the text would be sent, and the code spent", r.Offers[0].Drop.Code.Reveal())
+					}
+					return len(r.Offers) > 0
+				})
+			}
+			if gap >= settleTime {
+				t.Errorf("each time a pause between two pieces took longer than what counts as settled, the last time %v", gap)
+			}
 		})
 	}
 }
