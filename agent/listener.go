@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,8 @@ const (
 	// stop the agent as well, have as many as there are. As many again are told
 	// that there are too many; the rest is closed without a word.
 	maxOfUser = 32
+
+	acceptPause = 100 * time.Millisecond
 )
 
 // connectionRoom is how many connections all sockets may have together: three
@@ -91,12 +94,17 @@ func (a *Agent) listenUnix(name string, gid, connections int) (*unixListener, er
 func (l *unixListener) Close() error { return l.end() }
 
 // Accept numbers the connections and notes whose they are. It closes those for
-// which there is no room.
+// which there is no room. Its only error is net.ErrClosed: of any other net/http
+// would give the socket up, although descriptors and memory (accept(2)) come back.
 func (l *unixListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.AcceptUnix()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return nil, err
+		}
+		if err != nil {
+			time.Sleep(acceptPause)
+			continue
 		}
 		p, err := peerOf(c)
 		if err == nil { // else it is gone already

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -18,8 +17,6 @@ const (
 	// An empty answer would start the unit without a token, so it is put off
 	// for this long.
 	credentialPatience = 20 * time.Second
-
-	acceptPause = 100 * time.Millisecond
 )
 
 // goodToken returns an access token that is good for minValid, waiting up to
@@ -128,16 +125,8 @@ func (s *tokenSocket) close() {
 func (a *Agent) serveTokens(ctx context.Context, l *unixListener) {
 	for {
 		c, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil { // no file descriptor left, say: programs will close some
-			select {
-			case <-time.After(acceptPause):
-				continue
-			case <-ctx.Done():
-				return
-			}
+		if err != nil {
+			return // closed
 		}
 		conn, _ := c.(*unixConn)
 		if ok, why := conn.may(rightToken); !ok || conn.surplus {
