@@ -90,7 +90,7 @@ func (l *badLine) got(sent time.Time) {
 }
 
 // TestAYearOnABadLine is the whole agent, loop and disk and all, for a year; for
-// five days without the tag deep.
+// two days without the tag deep.
 func TestAYearOnABadLine(t *testing.T) {
 	t.Parallel()
 	days := 2

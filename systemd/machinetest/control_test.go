@@ -57,7 +57,10 @@ func (c *control) read() {
 		// Else it is an echo, or half of something.
 		switch err := json.Unmarshal(line, &a); {
 		case err == nil && a.Hello:
-			c.hello <- struct{}{}
+			select {
+			case c.hello <- struct{}{}:
+			default: // said again, by another one: the answers behind it must not wait
+			}
 		case err == nil && a.Answer != 0:
 			c.answers <- a
 		}
