@@ -130,6 +130,9 @@ func (a *Agent) finishCall() {
 }
 
 func (a *Agent) close() error {
+	if a.stopInbox != nil {
+		a.stopInbox()
+	}
 	for _, stop := range a.calls {
 		stop()
 	}

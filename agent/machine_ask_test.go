@@ -26,19 +26,6 @@ func TestReportWithinTheMinuteCountsWhenItIsOver(t *testing.T) {
 	w.wantNoCall("the next minute began with the second refresh")
 }
 
-func TestCodeThatNeverLeftIsGivenUpAfterFiveMinutes(t *testing.T) {
-	w := unlinkedWorld(t)
-	w.post("code-one-1234")
-	for began := w.now; w.now-began < codeLife+time.Second; w.pass(time.Second) {
-		if w.m.inCall.id != 0 {
-			w.answer(answered{err: errUnsent})
-		}
-	}
-	if w.m.code.isHeld() {
-		t.Error("the status says that the code is being tried, and Amazon would not take it any more")
-	}
-}
-
 func TestAThousandAskersMakeOneCall(t *testing.T) {
 	w := linkedWorld(t)
 	w.pass(50 * time.Minute) // the refresh hangs
