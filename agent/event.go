@@ -28,8 +28,8 @@ type (
 		pair    lwa.Pair
 		account string
 		err     *lwa.Error
-		skew    int64 // seconds, with dated
-		dated   bool
+		date    time.Time     // by Amazon's clock; zero: the answer had none
+		got     time.Duration // uptime when the answer was there
 	}
 
 	// saved: the record of the last save effect is on the disk, or why not.

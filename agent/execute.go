@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -114,17 +113,14 @@ func (a *Agent) call(id uint64, ask func(context.Context, *lwa.Client, *answered
 	go func() {
 		defer stop()
 		err := ask(ctx, &client, &ans)
-		date := ans.token.Date
-		if date.IsZero() {
-			date = ans.pair.Date
+		ans.got = a.cfg.Uptime()
+		ans.date = ans.token.Date
+		if ans.date.IsZero() {
+			ans.date = ans.pair.Date
 		}
 		if err != nil {
 			ans.err = asError(err)
-			date = ans.err.Date
-		}
-		if !date.IsZero() {
-			ans.dated = true
-			ans.skew = int64(time.Until(date) / time.Second) // the header has whole seconds, so up to one is none
+			ans.date = ans.err.Date
 		}
 		a.tell(ans)
 	}()

@@ -41,6 +41,9 @@ type machine struct {
 	rng   *rand.Rand
 	now   time.Duration // uptime of the event at hand
 	epoch time.Time     // the wall clock's idea of uptime 0, for people
+	// amazonEpoch is Amazon's idea of it; zero until an answer came.
+	amazonEpoch  time.Time
+	synchronized bool // something keeps the wall clock right
 	// ticked is the uptime of the last tick. Events must not put the next one
 	// off: it feeds a watchdog.
 	ticked time.Duration
@@ -87,7 +90,6 @@ type machine struct {
 	unlinkReason string
 	problems     [sources]Problem
 	raised       [sources]time.Duration
-	clock        Clock
 	writes       uint64
 	tally        refreshTally
 }

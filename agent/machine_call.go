@@ -37,10 +37,8 @@ func (m *machine) dropCall(kinds ...callKind) {
 }
 
 func (m *machine) answered(ev answered) {
-	// A Date header has whole seconds and the answer takes some: a second of
-	// change is no news.
-	if d := ev.skew - m.clock.SkewSeconds; ev.dated && (d < -1 || d > 1) {
-		m.clock.SkewSeconds = ev.skew
+	if !ev.date.IsZero() {
+		m.setAmazonEpoch(ev.date.Add(-ev.got))
 	}
 	if ev.call != m.inCall.id {
 		return

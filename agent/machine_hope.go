@@ -38,10 +38,10 @@ func (m *machine) clockSet(ev clockSet) {
 // setSynchronized notes whether something keeps the clock right. One that was
 // made right in small steps is news as well.
 func (m *machine) setSynchronized(is bool) {
-	if is && !m.clock.Synchronized {
+	if is && !m.synchronized {
 		m.raiseHope(&m.clockMoved)
 	}
-	m.clock.Synchronized = is
+	m.synchronized = is
 }
 
 func (m *machine) raiseHope(h *hope) {
@@ -82,7 +82,7 @@ func (m *machine) followHope(h *hope) {
 // that is not valid now. It is tried again when the clock was set; there is no
 // way round the certificate.
 func (m *machine) aboutClock(err *lwa.Error) (message, hint string) {
-	if m.clock.Synchronized {
+	if m.synchronized {
 		return err.Message, "the clock is right, so the certificate is not, or something between the device and Amazon answers in its place; it is tried again by itself"
 	}
 	return "the clock is not set: " + err.Message, "it is tried again when the clock is set; see: timedatectl"

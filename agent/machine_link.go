@@ -198,16 +198,3 @@ func (m *machine) offerAuthorize(s *Status) {
 
 // foreign reports whether the link on disk belongs to another configuration.
 func (m *machine) foreign() bool { return !m.rec.Link.isZero() && !m.fits(m.rec.Link) }
-
-// wall is an uptime as people read it.
-func (m *machine) wall(uptime time.Duration) time.Time {
-	return m.epoch.Add(uptime).UTC().Truncate(time.Millisecond)
-}
-
-// setEpoch follows the wall clock when it is set, and not its small change: a
-// time in the status that moves is news to everybody who watches.
-func (m *machine) setEpoch(epoch time.Time) {
-	if d := epoch.Sub(m.epoch).Abs(); d > time.Second {
-		m.epoch = epoch
-	}
-}

@@ -137,7 +137,7 @@ func (m *machine) status() Status {
 	s := Status{
 		State: m.state(), Reason: m.reason(), Method: m.set.method,
 		CodePending: m.code.isHeld() || m.imported.isHeld() || m.candidate() && m.state() != Unlinked, SerialNumber: m.set.client.SerialNumber,
-		LastError: m.lastError(), Clock: m.clock, StoreWrites: m.writes,
+		LastError: m.lastError(), Clock: m.clock(), StoreWrites: m.writes,
 		Warnings: m.warnings(),
 	}
 	if m.linked() {

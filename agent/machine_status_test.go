@@ -19,19 +19,43 @@ func TestProblemsOfTheOldConfigurationGoWithIt(t *testing.T) {
 	w.wantProblem("", "the client id that Amazon refused is not in use any more")
 }
 
+// answerAt has Amazon answer whose clock is off from ours.
+func (w *world) answerAt(off time.Duration) {
+	w.t.Helper()
+	w.answer(answered{err: errPending, date: w.m.wall(w.now).Add(off), got: w.now})
+}
+
+// A clock that was an hour behind and is set is not behind any more, although the
+// next answer may be an hour away.
+func TestSkewFollowsAClockThatIsSet(t *testing.T) {
+	w := pairWorld(t)
+	w.do(clockSet{epoch: w.m.epoch.Add(10 * time.Minute)})
+	if got := w.m.status().Clock.SkewSeconds; got != 0 {
+		t.Errorf("skew of %d s before any answer of Amazon's", got)
+	}
+	w.pass(30 * time.Second)
+	w.answerAt(time.Hour)
+	for _, step := range []struct{ by, left time.Duration }{{time.Hour, 0}, {-24 * time.Hour, 24 * time.Hour}, {24 * time.Hour, 0}} {
+		w.do(clockSet{epoch: w.m.epoch.Add(step.by)})
+		if got := time.Duration(w.m.status().Clock.SkewSeconds) * time.Second; got != step.left {
+			t.Errorf("set by %v, the clock is %v off; want %v", step.by, got, step.left)
+		}
+	}
+}
+
 func TestSecondOfSkewIsNoNews(t *testing.T) {
 	w := pairWorld(t)
 	for i := range 10 {
 		for w.m.inCall.id == 0 {
 			w.pass(time.Second)
 		}
-		w.answer(answered{err: errPending, dated: true, skew: -int64(i % 2)})
+		w.answerAt(-time.Duration(i%2) * time.Second)
 		if got := w.m.status().Clock.SkewSeconds; got != 0 {
 			t.Fatalf("skew of %d s: each poll would be a line for everybody who watches", got)
 		}
 	}
 	w.pass(30 * time.Second)
-	w.answer(answered{err: errPending, dated: true, skew: -3600})
+	w.answerAt(-time.Hour)
 	if got := w.m.status().Clock.SkewSeconds; got != -3600 {
 		t.Errorf("skew of %d s, want -3600", got)
 	}
