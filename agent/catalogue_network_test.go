@@ -99,9 +99,9 @@ func catalogueOfNetworkAndProcess() []catalogued {
 		},
 		{
 			"F31", "clock steps by years",
-			"TestStepsOfTheClockMoveNoDeadline TestClockThatIsSetLaterIsFollowed",
-			"no deadline moves, the times that people read do",
-			"a due time that follows the wall clock: moved",
+			"TestStepsOfTheClockMoveNoDeadline TestClockThatIsSetLaterIsFollowed TestSkewFollowsAClockThatIsSet",
+			"no deadline moves, the times that people read do, and how far the clock is off",
+			"a due time that follows the wall clock: moved; our own uptime 0 in the skew: an hour behind although it was set",
 		},
 		{
 			"F32", "suspend",
@@ -148,9 +148,9 @@ func catalogueOfNetworkAndProcess() []catalogued {
 		},
 		{
 			"F39", "out of memory",
-			"systemd.TestUnitsFitTheAgent TestKilledWhenever",
-			"GOMEMLIMIT below MemoryHigh below MemoryMax; a kill loses nothing",
-			"MemoryMax=: missed",
+			"systemd.TestUnitsFitTheAgent TestKilledWhenever TestAcceptThatFailsEndsNoSocket",
+			"GOMEMLIMIT below MemoryHigh below MemoryMax; a kill loses nothing; a socket goes on after an accept without memory",
+			"MemoryMax=: missed; the listener's patience: the server ended",
 		},
 		{
 			"F40", "descriptors or goroutines leak",

@@ -45,9 +45,9 @@ func catalogue() []catalogued {
 		},
 		{
 			"F4", "rotation, and the answer is lost",
-			"TestRotationWithALostAnswerEndsInALinkThatCanBeMadeAnew TestRotatedTokensSurviveAMonthOfRestarts TestRemovalInTheAccountShowsTheLinkAtOnceAndKeepsTheToken",
-			"the old token is kept and tried for an hour, then a link is offered; it stays on the disk",
-			"the old token cleared at the refusal: both fail",
+			"TestRotationWithALostAnswerEndsInALinkThatCanBeMadeAnew TestRotatedTokensSurviveAMonthOfRestarts TestRemovalInTheAccountShowsTheLinkAtOnceAndKeepsTheToken TestNothingIsAskedByAnAgentThatDoesNotStart",
+			"the old token is kept and tried for an hour, then a link is offered; it stays on the disk; nothing is asked before the sockets are there",
+			"the old token cleared at the refusal: both fail; a call before the sockets: the link is lost to a start that failed",
 		},
 		{
 			"F5", "rotation, and the save fails",

@@ -17,7 +17,9 @@ const stopPatience = 5 * time.Second
 // Run works until ctx is done, or nobody can reach it any more.
 func (a *Agent) Run(ctx context.Context) error {
 	a.watchInbox(ctx)
-	a.handle(a.keepAccess(a.m.access)) // what a killed agent left in token files may be of a link that is gone
+	// What a killed agent left in token files may be of a link that is gone. It is
+	// the first event, and Amazon is asked nothing before it: New may yet fail.
+	a.handle(a.keepAccess(a.m.access))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
