@@ -28,8 +28,7 @@ type (
 		pair    lwa.Pair
 		account string
 		err     *lwa.Error
-		date    time.Time     // by Amazon's clock; zero: the answer had none
-		got     time.Duration // uptime when the answer was there
+		date    time.Time // by Amazon's clock; zero: the answer had none
 	}
 
 	// saved: the record of the last save effect is on the disk, or why not.

@@ -113,7 +113,6 @@ func (a *Agent) call(id uint64, ask func(context.Context, *lwa.Client, *answered
 	go func() {
 		defer stop()
 		err := ask(ctx, &client, &ans)
-		ans.got = a.cfg.Uptime()
 		ans.date = ans.token.Date
 		if ans.date.IsZero() {
 			ans.date = ans.pair.Date

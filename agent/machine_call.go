@@ -38,7 +38,7 @@ func (m *machine) dropCall(kinds ...callKind) {
 
 func (m *machine) answered(ev answered) {
 	if !ev.date.IsZero() {
-		m.setAmazonEpoch(ev.date.Add(-ev.got))
+		m.setAmazonEpoch(ev.date.Add(-m.now))
 	}
 	if ev.call != m.inCall.id {
 		return

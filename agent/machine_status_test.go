@@ -22,7 +22,7 @@ func TestProblemsOfTheOldConfigurationGoWithIt(t *testing.T) {
 // answerAt has Amazon answer whose clock is off from ours.
 func (w *world) answerAt(off time.Duration) {
 	w.t.Helper()
-	w.answer(answered{err: errPending, date: w.m.wall(w.now).Add(off), got: w.now})
+	w.answer(answered{err: errPending, date: w.m.wall(w.now).Add(off)})
 }
 
 // A clock that was an hour behind and is set is not behind any more, although the
