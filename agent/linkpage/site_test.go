@@ -82,7 +82,8 @@ func TestRedirectThatArrivesOnLoopbackLinksTheDevice(t *testing.T) {
 func TestStrangersCannotHandInACode(t *testing.T) {
 	redirect := "http://localhost:" + freePort(t) + "/authresponse"
 	h := open(t, options{redirect: redirect})
-	st := h.offered()
+	h.offered()
+	st := h.await("a listener for the redirect, too", func(st agent.Status) bool { return st.AuthorizeURL != "" && st.Loopback != nil })
 	page := address(st)
 	root := strings.TrimSuffix(page, mustParse(t, page).Path)
 	const code = "code=ANabcdefghijklmnopqr"
