@@ -183,25 +183,35 @@ func (h *house) await(what string, fits func(agent.Status) bool) agent.Status {
 	return last
 }
 
+// offered waits until a way to link is offered, and the page has heard of it.
 func (h *house) offered() agent.Status {
 	h.t.Helper()
-	return h.await("a link page", func(st agent.Status) bool {
+	st := h.await("a link page", func(st agent.Status) bool {
 		return st.LinkPage != "" && (st.AuthorizeURL != "" || st.UserCode != "")
 	})
+	h.heard("a link is offered", func(page agent.Status) bool {
+		return page.AuthorizeURL == st.AuthorizeURL && page.UserCode == st.UserCode
+	})
+	return st
 }
 
 // linked waits until the device is linked, and the page has heard of it.
 func (h *house) linked() agent.Status {
 	h.t.Helper()
 	st := h.await("linked", func(st agent.Status) bool { return st.State == agent.Linked && st.Account != "" })
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if h.page.site.currentStatus().Account == st.Account {
-			return st
+	h.heard("the device is linked", func(page agent.Status) bool { return page.Account == st.Account })
+	return st
+}
+
+// heard waits until the page knows what the agent does.
+func (h *house) heard(what string, fits func(page agent.Status) bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(patience); !fits(h.page.site.currentStatus()); {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("the page does not hear that %s", what)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
-	h.t.Fatal("the page does not hear that the device is linked")
-	return st
 }
 
 // address is the link page's as a browser makes it of what is shown.
