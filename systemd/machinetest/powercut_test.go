@@ -116,7 +116,7 @@ func (r *recorder) record(withoutSync bool) recorded {
 	m := &machine{t: r.t, board: pc(), dir: r.dir}
 	m.start([]string{
 		"-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "512", "-nodefaults", "-no-user-config", "-display", "none",
-		"-kernel", r.kernel.image(), "-initrd", r.path("initramfs"), "-append", "console=ttyS0 panic=-1 quiet", "-no-reboot",
+		"-kernel", r.kernel.image(), "-initrd", r.path("initramfs"), "-append", "console=ttyS0 no_timer_check panic=-1 quiet", "-no-reboot",
 		"-serial", "file:" + m.log(),
 		"-blockdev", "driver=file,filename=" + r.path("disk.img") + ",node-name=file",
 		"-blockdev", "driver=raw,file=file,node-name=disk",
