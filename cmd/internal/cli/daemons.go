@@ -16,7 +16,12 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Runs the daemon in the foreground",
 		Long: `Runs the daemon in the foreground: what systemd starts (Type=notify). It needs no
-network and no link to start, and goes on until it is stopped.`,
+network and no link to start, and goes on until it is stopped.
+
+--transcript writes what goes to Amazon and what comes back into a new file of at
+most 16 MiB, with every secret replaced by its kind, its length and a hash, so that
+it can be shown to others. Where that cannot be done it is said, and the daemon
+runs all the same.`,
 		Args: noArgs(anyFlags),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.streams, o.configPath = a.Streams, a.configPath
@@ -24,6 +29,7 @@ network and no link to start, and goes on until it is stopped.`,
 		},
 	}
 	cmd.Flags().BoolVar(&o.display, "display", false, "draw on the displays too, for a try at a terminal")
+	cmd.Flags().StringVar(&o.transcript, "transcript", "", "write down what goes to and comes from Amazon")
 	return cmd
 }
 
@@ -31,7 +37,8 @@ network and no link to start, and goes on until it is stopped.`,
 type runOptions struct {
 	streams    Streams
 	configPath string
-	display    bool // draw in this process as well
+	display    bool   // draw in this process as well
+	transcript string // a new file; none if empty
 }
 
 func (a *app) displayCommand() *cobra.Command {

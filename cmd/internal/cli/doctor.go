@@ -3,10 +3,8 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"lwa-agent/cmd/internal/config"
 	"lwa-agent/cmd/internal/doctor"
 	"lwa-agent/display/panel"
-	"lwa-agent/lwa"
 
 	"github.com/spf13/cobra"
 )
@@ -83,17 +80,6 @@ func (a *app) doctor(ctx context.Context, asJSON bool, transcript string) (err e
 		return errQuiet
 	}
 	return err
-}
-
-// openTranscript makes a file that nobody has yet. end says whether all of it was
-// written.
-func openTranscript(path string) (t *lwa.Transcript, end func() error, err error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("the transcript cannot be written: %w; name a new file", err)
-	}
-	t = lwa.NewTranscript(file)
-	return t, func() error { return errors.Join(t.Err(), file.Close()) }, nil
 }
 
 // doctorText is the report for people: one screen where all is well.

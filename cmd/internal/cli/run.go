@@ -35,6 +35,7 @@ func runAgent(ctx context.Context, o runOptions) error {
 	warnOf(cfg, log)
 	c := agentConfig(cfg, o.streams.Env)
 	c.Log, c.Alive = log, notifier()
+	defer o.transcribe(&c.Client, log)()
 	if c.NetworkChanged, err = agent.WatchNetwork(ctx); err != nil {
 		log.Warn("changes of the network are not noticed; waits end by themselves", "error", err)
 	}
@@ -81,6 +82,26 @@ func runAgent(ctx context.Context, o runOptions) error {
 	stop()
 	tasks.Wait()
 	return err
+}
+
+// transcribe has what the client says and hears written down, if that is wished,
+// until the function that it returns is called. A file that is there already, as
+// at the next start of a service, or a full disk is no reason not to run.
+func (o runOptions) transcribe(client *lwa.Client, log *slog.Logger) (end func()) {
+	if o.transcript == "" {
+		return func() {}
+	}
+	t, closeFile, err := openTranscript(o.transcript)
+	if err != nil {
+		log.Warn("there is no transcript of this run", "error", err)
+		return func() {}
+	}
+	client.Transport = t.Through(client.Transport)
+	return func() {
+		if err := closeFile(); err != nil {
+			log.Warn("transcript", "error", err)
+		}
+	}
 }
 
 // liveLean has garbage collected early once the start is over. What an agent
