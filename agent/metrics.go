@@ -43,6 +43,12 @@ func metricsOf(v *view, handouts []Handout, now time.Duration) string {
 			m.sample(1, "code", code)
 		}
 	}
+	m.family("lwa_agent_warning", "gauge", "1 for each thing that works now and may not for ever, by its code.")
+	for _, w := range s.Warnings {
+		m.sample(1, "code", w.Code)
+	}
+	m.family("lwa_agent_store_encrypted", "gauge", "Whether the link is encrypted on the disk.")
+	m.sample(oneIf(s.StoreKey != ""))
 	m.family("lwa_agent_clock_skew_seconds", "gauge", "Amazon's clock less this device's; 0 until Amazon answered.")
 	m.sample(float64(s.Clock.SkewSeconds))
 	m.family("lwa_agent_clock_synchronized", "gauge", "Whether something keeps this device's clock right.")

@@ -43,6 +43,7 @@ func (a *Agent) publish() {
 		v.codes[source] = p.Code
 	}
 	v.status.Warnings = append(v.status.Warnings, a.storeWarnings()...)
+	v.status.StoreKey = a.store.keyInUse()
 	if w := a.accessNotice(); w != (Warning{}) {
 		v.status.Warnings = append(v.status.Warnings, w)
 	}

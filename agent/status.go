@@ -53,7 +53,8 @@ type Status struct {
 	Warnings    []Warning `json:"warnings,omitempty"` // what works now and may not for ever
 	Displays    []Display `json:"displays,omitempty"`
 	Clock       Clock     `json:"clock"`
-	StoreWrites uint64    `json:"store_writes"` // writes to the state directory since the start
+	StoreWrites uint64    `json:"store_writes"`        // writes to the state directory since the start
+	StoreKey    string    `json:"store_key,omitempty"` // number of the key under which the link is on the disk; empty: in plain text
 	Version     string    `json:"version,omitempty"`
 
 	// Handouts is who took the access token since the start, at GET /status alone.

@@ -78,6 +78,15 @@ func (s *store) takeUp(r record, trouble error) (record, error) {
 	return r, errors.Join(trouble, err)
 }
 
+// keyInUse is the number of the key under which everything is on the disk; empty
+// where anything is, or would be, in plain text.
+func (s *store) keyInUse() string {
+	if s.key == nil || s.bare || s.blocked != nil {
+		return ""
+	}
+	return s.key.id
+}
+
 // unsettled reports whether the disk is not yet as the key wants it.
 func (s *store) unsettled() bool { return s.blocked == nil && (s.bare || s.takenUp) }
 

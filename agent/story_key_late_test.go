@@ -22,11 +22,17 @@ func TestLinkThatCannotBeEncryptedYetIsWarnedOf(t *testing.T) {
 		h.powerOn()
 		h.wantState(Linked, "the link is used all the same")
 		h.wantWarning("store_plain", true, "the disk took nothing")
+		if m := samples(t, metricsOf(h.agent.view.Load(), nil, h.cfg.Uptime())); m["lwa_agent_store_encrypted"] != 0 || m[`lwa_agent_warning{code="store_plain"}`] != 1 {
+			t.Errorf("who watches a fleet takes this device for encrypted: %v", m)
+		}
 		h.pass(2 * storeRetryMost)
 		h.wantWarning("store_plain", true, "still")
 		bad.mend()
 		h.pass(2 * storeRetryMost)
 		h.wantWarning("store_plain", false, "the disk is mended")
+		if m := samples(t, metricsOf(h.agent.view.Load(), nil, h.cfg.Uptime())); m["lwa_agent_store_encrypted"] != 1 {
+			t.Errorf("who watches a fleet does not hear that this device is encrypted: %v", m)
+		}
 		if names := h.dir().holding("Atzr|"); len(names) > 0 {
 			t.Errorf("it stands in %v", names)
 		}

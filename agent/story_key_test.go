@@ -49,6 +49,9 @@ func TestLinkIsEncryptedWhenAKeyAppearsAndStaysInUse(t *testing.T) {
 			t.Errorf("serial number %q, %d writes", st.SerialNumber, st.StoreWrites)
 		}
 		h.wantWarning("store_plain", false, "encrypted at once")
+		if key := h.agent.store.key.id; st.StoreKey != key {
+			t.Errorf("the status names the key %q, and %q is used: nobody could tell which devices of a fleet are encrypted", st.StoreKey, key)
+		}
 		wantHidden := func(token, when string) {
 			if names := h.dir().holding(token); len(names) > 0 {
 				t.Errorf("%s: the token stands in %v", when, names)

@@ -52,17 +52,35 @@ func checkState(_ context.Context, f *facts) []Finding {
 				"%s is a link whose key is not there", filepath.Join(dir, e.Name())))
 		}
 	}
+	all = append(all, f.plainAllTheSame()...)
 	if len(all) == 0 {
 		all = one(ok("%s%s", dir, writesOf(f.status)))
 	}
 	return all
 }
 
+// plainAllTheSame tells of a unit that would take a key, and of none that is there:
+// the agent takes that for a wish, and a fleet's owner thinks that all is encrypted.
+func (f *facts) plainAllTheSame() []Finding {
+	if !f.units[coreUnit].takes("store-key") || !f.packaged() || f.status == nil || f.status.StoreKey != "" {
+		return nil
+	}
+	if p := f.status.LastError; p != nil && strings.HasPrefix(p.Code, "store") {
+		return nil // there is more to say of it
+	}
+	return one(warn("make the key and restart the agent, as the first lines of encrypt.conf say: systemctl cat lwa-agent",
+		"a drop-in wants the link encrypted, and there is no store-key: it is kept in plain text"))
+}
+
 func writesOf(s *agent.Status) string {
 	if s == nil {
 		return ""
 	}
-	return fmt.Sprintf(", %d writes since the agent's start", s.StoreWrites)
+	text := fmt.Sprintf(", %d writes since the agent's start", s.StoreWrites)
+	if s.StoreKey != "" {
+		text += ", the link encrypted with the key " + s.StoreKey
+	}
+	return text
 }
 
 // stateWarnings are the agent's own: of a copied card, of a link in memory.

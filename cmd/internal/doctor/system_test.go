@@ -148,6 +148,7 @@ func TestEachFaultOfASystemIsNamed(t *testing.T) {
 		{"configuration that the agent may not read", "fault config: the agent may not read /etc/lwa-agent/config.toml", unchanged, func(w *ward) { _ = os.Chmod(w.patient.ConfigPath, 0o600) }},
 		{"state of another user", "fault state: 1 of what is in STATE is not the agent's own", unchanged, func(w *ward) { _ = os.Chown(w.path("state"), 0, 0) }},
 		{"drop directory of another user", "fault inbox: the agent may not read INBOX", unchanged, func(w *ward) { _ = os.Chown(w.path("inbox"), 0, 0) }},
+		{"key that nobody has made", "warning state: a drop-in wants the link encrypted, and there is no store-key", set("DropInPaths", encryptConf(t)), (*ward).start},
 		{"disk full", "fault disk: STATE is full, so no link can be saved", unchanged, func(w *ward) { w.mount("state", "size=64k"); w.fill("state") }},
 		{"disk nearly full", "warning disk: STATE has only 1024 KiB left", unchanged, func(w *ward) { w.mount("state", "size=1m") }},
 		{"disk without room for a file", "fault disk: STATE has no room for another file", unchanged, func(w *ward) { w.mount("state", "nr_inodes=2") }},
@@ -166,6 +167,16 @@ func TestEachFaultOfASystemIsNamed(t *testing.T) {
 }
 
 func nothing(*ward) {}
+
+// encryptConf is the path of the drop-in as it is shipped.
+func encryptConf(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../../../systemd/encrypt.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 func (w *ward) groups(old, text string) {
 	all, err := os.ReadFile("/etc/group")

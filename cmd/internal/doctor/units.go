@@ -171,6 +171,22 @@ func listed(before string, names []string) string {
 	return before + strings.Join(names, ", ")
 }
 
+// takes reports whether a drop-in names a credential. Of credentials "systemctl
+// show" prints "[unprintable]" in systemd 252.
+func (u unit) takes(credential string) bool {
+	for path := range strings.FieldsSeq(u["DropInPaths"]) {
+		text, _ := os.ReadFile(path) // one that cannot be read names none that is known
+		for line := range strings.Lines(string(text)) {
+			key, value, _ := strings.Cut(line, "=")
+			name, _, _ := strings.Cut(strings.TrimSpace(value), ":")
+			if strings.HasPrefix(key, "LoadCredential") && name == credential {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (u unit) weakened(core bool) (all []string) {
 	want := [][2]string{
 		{"NoNewPrivileges", "yes"},
