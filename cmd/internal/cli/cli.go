@@ -54,7 +54,11 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		return exitUsage
 	}
 	if _, missing := os.Stat(a.configPath); errors.Is(err, socket.ErrNotRunning) && errors.Is(missing, fs.ErrNotExist) {
-		err = fmt.Errorf("the agent is not running, since there is no %s; to write one: sudo lwa-agent setup", a.configPath)
+		var boot []string
+		if a.configPath == config.DefaultPath {
+			boot = bootDirs()
+		}
+		err = fmt.Errorf("the agent is not running, since there is no %s; %s", a.configPath, cureOfNoConfig(boot))
 	}
 	a.complain(err)
 	if e, ok := errors.AsType[*exitError](err); ok {

@@ -43,7 +43,7 @@ in it changes nothing.`,
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			dirs := []string{"/boot/firmware", "/boot"}
+			dirs := bootDirs()
 			if len(args) == 1 {
 				dirs = args
 			}
@@ -57,6 +57,23 @@ in it changes nothing.`,
 			return nil
 		},
 	}
+}
+
+// bootDirs are where boot partitions are mounted, the newer place first.
+func bootDirs() []string { return []string{"/boot/firmware", "/boot"} }
+
+// cureOfNoConfig says how a configuration comes to be. Where somebody has put one
+// into one of the directories boot, and it was refused, another one is not the cure.
+func cureOfNoConfig(boot []string) string {
+	for _, dir := range boot {
+		result := filepath.Join(dir, provisionResult)
+		if _, err := os.Stat(result); err == nil {
+			if f, err := findBootFile(dir, provisionedConfig); f != nil || err != nil {
+				return "the one on the boot partition was not taken over: cat " + result
+			}
+		}
+	}
+	return "to write one: sudo lwa-agent setup"
 }
 
 // provision is one look at a boot partition.

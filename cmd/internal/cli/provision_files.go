@@ -87,7 +87,7 @@ func (p *provision) clear() error {
 	if p.text != nil {
 		renamed := os.Rename(p.text.path, filepath.Join(p.boot, takenConfig))
 		if renamed == nil {
-			p.done = append(p.done, "It is called "+takenConfig+" here from now on. To change something, write a new "+provisionedConfig+".")
+			p.done = append(p.done, provisionedConfig+" is called "+takenConfig+" here from now on. To change something, write a new "+provisionedConfig+".")
 		}
 		err = errors.Join(err, renamed)
 	}

@@ -167,6 +167,28 @@ func TestMistakeOnTheCardIsReportedAndChangesNothing(t *testing.T) {
 	}
 }
 
+func TestWhoHasNoConfigurationIsSentToTheOneThatWasRefused(t *testing.T) {
+	c := newCard(t)
+	asked := func() string { return cureOfNoConfig([]string{filepath.Join(c.boot, "absent"), c.boot}) }
+	if got := asked(); !strings.Contains(got, "lwa-agent setup") {
+		t.Errorf("nothing is on the card: %q", got)
+	}
+	c.put(provisionedConfig, "clientid")
+	if err := c.start(); err == nil {
+		t.Fatal("a mistake was taken over")
+	}
+	if got := asked(); !strings.HasSuffix(got, "cat "+filepath.Join(c.boot, provisionResult)) {
+		t.Errorf("whoever asks a device with a refused configuration would write another by hand: %q", got)
+	}
+	c.put(provisionedConfig, firstClient)
+	if err := c.start(); err != nil {
+		t.Fatal(err)
+	}
+	if got := asked(); !strings.Contains(got, "lwa-agent setup") {
+		t.Errorf("it was taken over: %q", got)
+	}
+}
+
 func TestReportIsNotWrittenThroughALink(t *testing.T) {
 	c := newCard(t)
 	victim := filepath.Join(c.etc, "victim")

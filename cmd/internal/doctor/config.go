@@ -19,11 +19,15 @@ import (
 const maxProblems = 5
 
 func checkConfig(_ context.Context, f *facts) []Finding {
+	refused := f.refusedOnBootPartition()
 	if f.configErr != nil {
-		return configFaults(f)
+		if problems := problemsOf(f.configErr); len(refused) > 0 && len(problems) == 1 && errors.Is(problems[0], fs.ErrNotExist) && problems[0].Line == 0 {
+			return refused // to write another one is not the cure
+		}
+		return append(refused, configFaults(f)...)
 	}
 	c := f.cfg
-	all := one(ok("client id %s, %s, scopes %s", shortID(c.ClientID), methodName(c.Method), strings.Join(c.Scopes, " ")))
+	all := append(refused, ok("client id %s, %s, scopes %s", shortID(c.ClientID), methodName(c.Method), strings.Join(c.Scopes, " ")))
 	for _, w := range c.Warnings {
 		message, cure, _ := strings.Cut(w, "; ")
 		all = append(all, warn(cure, "%s", message))
@@ -33,6 +37,16 @@ func checkConfig(_ context.Context, f *facts) []Finding {
 			"the agent may not read %s", f.ConfigPath))
 	}
 	return all
+}
+
+// refusedOnBootPartition is a configuration that somebody put on the card and that
+// is not in use, or only by chance: a unit that failed at boot says so until the next.
+func (f *facts) refusedOnBootPartition() []Finding {
+	if !f.packaged() || f.units[provisionUnit]["ActiveState"] != "failed" {
+		return nil
+	}
+	return one(fault("it says why: cat /boot/firmware/lwa-agent-RESULT.txt, or journalctl -b -u lwa-agent-provision; then: sudo systemctl restart lwa-agent-provision lwa-agent",
+		"what is on the boot partition was not taken over, or not all of it"))
 }
 
 func configFaults(f *facts) (all []Finding) {

@@ -65,9 +65,14 @@ func (w *ward) systemd(change func(core, display map[string]string)) {
 	core, display := usual("lwa-agent"), usual("lwa-agent-display")
 	display["SupplementaryGroups"], display["PrivateDevices"] = "video tty i2c spi gpio", "no"
 	core["version"] = "252"
+	provision := map[string]string{"Id": "lwa-agent-provision.service", "LoadState": "loaded", "ActiveState": "inactive"}
 	change(core, display)
+	if state, is := core["provision ActiveState"]; is {
+		provision["ActiveState"] = state
+		delete(core, "provision ActiveState")
+	}
 	var text strings.Builder
-	for _, u := range []map[string]string{core, display} {
+	for _, u := range []map[string]string{core, display, provision} {
 		for key, value := range u {
 			fmt.Fprintf(&text, "%s=%s\n", key, value)
 		}
@@ -127,6 +132,8 @@ func TestEachFaultOfASystemIsNamed(t *testing.T) {
 		{"service of another processor", "fault units: lwa-agent.service ends: the program cannot be run (203/EXEC)", set("ActiveState", "failed", "ExecMainStatus", "203"), nothing},
 		{"service that is off", "warning units: lwa-agent.service does not start at boot (disabled)", set("UnitFileState", "disabled"), nothing},
 		{"unit that was edited", "warning units: lwa-agent.service was changed and runs as it was before", set("NeedDaemonReload", "yes"), nothing},
+		{"configuration refused on the boot partition", "fault config: what is on the boot partition was not taken over", set("provision ActiveState", "failed"), nothing},
+		{"configuration refused on the boot partition, and none before", "fault config: what is on the boot partition was not taken over", set("provision ActiveState", "failed"), func(w *ward) { _ = os.Remove(w.patient.ConfigPath) }},
 		{"display stopped", "warning units: lwa-agent-display.service is stopped", set("display ActiveState", "inactive"), nothing},
 		{"no unit for displays", "ok units: lwa-agent.service runs, and starts at boot", set("display LoadState", "not-found"), nothing},
 		{"link kept elsewhere by the unit", "ok state: /srv/elsewhere is made at the first start", set("Environment", "GOMEMLIMIT=40MiB STATE_DIRECTORY=/srv/elsewhere"), func(w *ward) {

@@ -15,6 +15,8 @@ import (
 const (
 	coreUnit    = "lwa-agent.service"
 	displayUnit = "lwa-agent-display.service"
+	// provisionUnit takes the configuration over from the boot partition.
+	provisionUnit = "lwa-agent-provision.service"
 )
 
 // unit is what systemd says of one, by property (org.freedesktop.systemd1(5)).
@@ -34,7 +36,7 @@ func properties() []string {
 
 // showUnits asks systemd, which answers everybody; nil where there is none.
 func showUnits(ctx context.Context) map[string]unit {
-	out, err := exec.CommandContext(ctx, "systemctl", "show", "--no-pager", "-p", strings.Join(properties(), ","), coreUnit, displayUnit).Output()
+	out, err := exec.CommandContext(ctx, "systemctl", "show", "--no-pager", "-p", strings.Join(properties(), ","), coreUnit, displayUnit, provisionUnit).Output()
 	if err != nil {
 		return nil
 	}
