@@ -25,8 +25,9 @@ device rules, completions and examples. The units start at boot, once there is a
 /etc/lwa-agent/config.toml; systemd makes users and directories then.
 
 An image that carries a machine id, a link, the key of one or a serial number is
-refused, since all devices made from it would have the same. Put --check at the
-end of your build: it only looks.`,
+refused, since all devices made from it would have the same; so is a mistake in its
+configuration. Put --check at the end of your build: it only looks, and says
+nothing if all is well.`,
 		Example: `  lwa-agent install --root "$ROOTFS_DIR"
   lwa-agent install --root output/target --binary dist/build/armhf/lwa-agent`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,7 +36,10 @@ end of your build: it only looks.`,
 				return err
 			}
 			defer img.Close()
-			if err := img.Carries(); err != nil || check {
+			if check {
+				return errors.Join(img.Complete(), img.Carries())
+			}
+			if err := img.Carries(); err != nil {
 				return err
 			}
 			return a.install(cmd, img, binary, noEnable)
@@ -51,7 +55,7 @@ end of your build: it only looks.`,
 	f.StringVar(&root, "root", "", "root `DIR` of the image")
 	f.StringVar(&binary, "binary", "", "`FILE` to install as the program; default: this one")
 	f.BoolVar(&noEnable, "no-enable", false, "do not start the units at boot")
-	f.BoolVar(&check, "check", false, "only look for what must not be in an image")
+	f.BoolVar(&check, "check", false, "only look: is it there, and nothing that must not be?")
 	return cmd
 }
 

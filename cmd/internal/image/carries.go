@@ -12,13 +12,17 @@ import (
 
 // Carries returns a problem for each thing in the image that only one device may
 // have: all devices that are made from it would have the same. What cannot be
-// looked at is a problem as well. Nil: none.
+// looked at is a problem as well, and so is a mistake that all would have. Nil: none.
 func (i *Image) Carries() error {
 	settings, err := i.settings()
 	c := carried{Image: i, all: []error{err}}
+	if err == nil { // else that one has been said
+		c.mistakes()
+	}
 	c.dropIns()
 	c.machineIDs()
 	c.storeKeys()
+	c.others()
 	c.states(append(c.set("STATE_DIRECTORY="), ownState, settings["state_dir"])...)
 	if settings["device.serial_number"] != "" {
 		c.add("%s sets a serial_number, which every device made from this image would have; remove the line: each makes one of its own", i.path(configName()))

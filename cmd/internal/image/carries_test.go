@@ -24,8 +24,12 @@ func TestImageOfOneDeviceIsRefusedWithTheCure(t *testing.T) {
 		{"etc/credstore/lwa-agent.store-key", "plain", "the key of encrypted links", "rm "},
 		{"usr/lib/credstore.encrypted/lwa-agent.store-key", "sealed", "the key of encrypted links", "rm "},
 		{dropIn, "[Service]\nSetCredentialEncrypted=store-key: \\\n  k6iUCUh0RJCQyvL8k8q1UyAAAAA=\n", "the key of encrypted links", "take it out"},
-		{config, "[device]\nserial_number = \"1\"\n", "serial_number", "remove the line"},
-		{config, "code = \"ANdNAVhyhqirUelHGEHA\"\n", "a code", "remove the line"},
+		{config, goodConfig + "[device]\nserial_number = \"1\"\n", "serial_number", "remove the line"},
+		{config, goodConfig + "code = \"ANdNAVhyhqirUelHGEHA\"\n", "a code", "remove the line"},
+		{"etc/credstore.encrypted/lwa-agent.client_secret", "x", "encrypted for one device", "rm "},
+		{"var/lib/systemd/credential.secret", "x", "systemd's key", "rm "},
+		{"var/spool/lwa-agent/code.txt", "x", "a code", "rm -r "},
+		{config, "clint_id = \"x\"\n" + goodConfig, "unknown key clint_id", "did you mean client_id?"},
 		{config, "state_dir =\n", "the value is missing", "write one"},
 	} {
 		i := built(t, map[string]string{test.name: test.text})
@@ -35,7 +39,7 @@ func TestImageOfOneDeviceIsRefusedWithTheCure(t *testing.T) {
 		}
 	}
 	i := built(t, map[string]string{
-		"srv/state/link.json": "{}", config: "state_dir = \"/srv/state\"\n",
+		"srv/state/link.json": "{}", config: goodConfig + "state_dir = \"/srv/state\"\n",
 		"data/lwa-agent/serial_number": "1", "etc/systemd/system/lwa-agent.service.d/state.conf": "[Service]\nEnvironment=\"STATE_DIRECTORY=/data/lwa-agent\" \"X=y\"\n",
 		"srv/key": "plain", dropIn: "[Service]\nLoadCredential=store-key:/srv/key\n",
 	})
@@ -50,7 +54,7 @@ func TestWhatIsSaidCleansTheImageAndNothingElse(t *testing.T) {
 	i := built(t, map[string]string{
 		"my root/etc/machine-id": "0123456789abcdef0123456789abcdef\n", "my root/var/lib/dbus/machine-id": "0123456789abcdef0123456789abcdef\n",
 		"my root/data/link.json": "{}", "my root/data/link.json.1": "{}", "my root/data/serial_number": "1", "my root/data/precious": "mine",
-		"my root/etc/lwa-agent/config.toml": "state_dir = \"/data\"\n", "my root/etc/credstore.encrypted/lwa-agent.store-key": "sealed",
+		"my root/etc/lwa-agent/config.toml": goodConfig + "state_dir = \"/data\"\n", "my root/etc/credstore.encrypted/lwa-agent.store-key": "sealed",
 	})
 	image, err := Open(i.path("my root"))
 	if err != nil {
@@ -114,11 +118,40 @@ func TestWhatCannotBeLookedAtIsNoCleanImage(t *testing.T) {
 	}
 }
 
+const goodConfig = "client_id = \"amzn1.application-oa2-client.00112233445566778899aabbccddeeff\"\n"
+
+func TestCheckOfAWrongDirectoryIsNoPraise(t *testing.T) {
+	i := built(t, nil)
+	if err := i.Complete(); err == nil || !strings.Contains(err.Error(), "is it the root of the image") {
+		t.Errorf("an empty directory: %v", err)
+	}
+	i.install(t)
+	if err := i.Complete(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSystemThatRunsIsNoImage(t *testing.T) {
+	mark := t.TempDir()
+	if !isRunning("/", mark) || !isRunning("/../.", mark) {
+		t.Error("who builds with a wrong variable would be told to clear the machine id of the machine that builds")
+	}
+	if isRunning(t.TempDir(), mark) || isRunning("/", mark+"/absent") {
+		t.Error("an image, or a chroot into one, is taken for a system that runs")
+	}
+}
+
 func TestImageThatIsCleanIsTaken(t *testing.T) {
 	i := built(t, map[string]string{
-		"etc/machine-id": "uninitialized\n", "var/lib/lwa-agent/lock": "", "etc/lwa-agent/config.toml": "client_id = \"x\"\n[device]\nproduct_id = \"p\"\n",
-		"etc/credstore/lwa-agent.client_secret": "of the product",
+		"etc/machine-id": "uninitialized\n", "var/lib/lwa-agent/lock": "", "etc/lwa-agent/config.toml": goodConfig + "[device]\nproduct_id = \"p\"\n",
+		secretName: "of-the-product",
 	})
+	if err := i.Carries(); err == nil || !strings.Contains(err.Error(), "read by everybody") || !strings.Contains(err.Error(), "chmod 0600 ") {
+		t.Errorf("a secret for all to read: %v", err)
+	}
+	if err := os.Chmod(i.path(secretName), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := i.Carries(); err != nil {
 		t.Error(err)
 	}

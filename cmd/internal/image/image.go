@@ -31,8 +31,12 @@ type Image struct {
 	root *os.Root
 }
 
-// Open opens the root directory dir, which must be there.
+// Open opens the root directory dir, which must be there, and must not be that of
+// the system on which this runs: its machine id would be called one to clear.
 func Open(dir string) (*Image, error) {
+	if isRunning(dir, "/run/systemd/system") {
+		return nil, fmt.Errorf("%s is the root of this system, which runs, and not that of an image; give the image's", dir)
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("the root of the image cannot be opened: %w; make it first", err)
@@ -155,7 +159,7 @@ func (i *Image) Uninstall(files []systemd.File) (left []string, err error) {
 			}
 		}
 	}
-	for _, name := range []string{"etc/lwa-agent", "etc/credstore/lwa-agent.client_secret", "var/lib/lwa-agent", "var/spool/lwa-agent"} {
+	for _, name := range []string{"etc/lwa-agent", secretName, "etc/systemd/system/lwa-agent.service.d", "var/lib/lwa-agent", "var/spool/lwa-agent"} {
 		if _, err := i.root.Lstat(name); err == nil {
 			left = append(left, i.path(name))
 		}
