@@ -56,6 +56,9 @@ var onTokenPathExample string
 //go:embed examples/lwa-agent-on-token.service
 var onTokenExample string
 
+//go:embed examples/lwa-agent-store-key.service
+var storeKeyExample string
+
 // unitDir is where the units are, below the root. The package says /lib, which
 // on every system that is merged is the same directory; this one is searched
 // on all (systemd.unit(5)).
@@ -88,6 +91,7 @@ func Files() []File {
 		{"usr/share/doc/lwa-agent/examples/lwa-agent-on-change.service", onChangeExample},
 		{"usr/share/doc/lwa-agent/examples/lwa-agent-on-token.path", onTokenPathExample},
 		{"usr/share/doc/lwa-agent/examples/lwa-agent-on-token.service", onTokenExample},
+		{"usr/share/doc/lwa-agent/examples/lwa-agent-store-key.service", storeKeyExample},
 	}
 }
 

@@ -55,11 +55,14 @@ func TestImageFromItsBuildToItsDevices(t *testing.T) {
 		}
 		debiantest.Run(t, "systemctl", "--root="+root, "enable", "boot-firmware.mount", "data.mount")
 		said := debiantest.Run(t, program, "install", "--root", root)
-		example, err := os.ReadFile(filepath.Join(root, "usr/share/doc/lwa-agent/examples/state.conf"))
-		if err != nil {
-			t.Fatal(err)
+		for example, dir := range map[string]string{"state.conf": "lwa-agent.service.d/", "encrypt.conf": "lwa-agent.service.d/", "lwa-agent-store-key.service": ""} {
+			text, err := os.ReadFile(filepath.Join(root, "usr/share/doc/lwa-agent/examples", example))
+			if err != nil {
+				t.Fatal(err)
+			}
+			hostWrite(t, root, "/etc/systemd/system/"+dir+example, string(text))
 		}
-		hostWrite(t, root, "/etc/systemd/system/lwa-agent.service.d/state.conf", string(example))
+		debiantest.Run(t, "systemctl", "--root="+root, "enable", "lwa-agent-store-key")
 		debiantest.Run(t, program, "install", "--root", root, "--check")
 		return strings.ReplaceAll(said, unpacked, "…")
 	})
@@ -82,6 +85,12 @@ func TestImageFromItsBuildToItsDevices(t *testing.T) {
 		redirect, _ := d.allow()
 		d.write("/var/spool/lwa-agent/code", redirect)
 		d.awaitStatus(time.Minute, "the device to be linked", linked)
+		if key := d.must("stat", "-c", "%a %U:%G", storedKey); key != "600 root:root" {
+			t.Errorf("the key that the device made is %s", key)
+		}
+		if report, _ := d.run("lwa-agent", "doctor"); !strings.Contains(report, "/data/lwa-agent, ") || !strings.Contains(report, "the link encrypted with the key ") {
+			t.Errorf("the doctor does not know where the link is, or that it is encrypted:\n%s", report)
+		}
 		return d.stateElsewhere()
 	})
 	s.Step("a card with a mistake: reported on the card, and the device goes on", func() string {
@@ -209,7 +218,7 @@ func refusedAndCleaned(t *testing.T, program, root string) string {
 			debiantest.Run(t, "sh", "-ec", cure)
 		}
 	}
-	debiantest.Run(t, program, "install", "--root", root, "--check")
+	debiantest.Run(t, program, "install", "--root", root)
 	return fmt.Sprintf("%d commands", cures)
 }
 
