@@ -204,7 +204,7 @@ await test -S /run/systemd/journal/socket
 await test -S /run/systemd/journal/stdout
 systemd-cat sh -c 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec lwa-agent run' &
 await find_entry --output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,LWA_STATE,LWA_METHOD,LWA_REASON LWA_STATE=unlinked
-find_entry SYSLOG_IDENTIFIER=lwa-agent >>all
+await find_entry SYSLOG_IDENTIFIER=lwa-agent "MESSAGE=a link is offered" >>all
 `
 	cmd := u.command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script)
 	out, err := cmd.CombinedOutput()
