@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -36,11 +37,19 @@ func properties() []string {
 
 // showUnits asks systemd, which answers everybody; nil where there is none.
 func showUnits(ctx context.Context) map[string]unit {
-	out, err := exec.CommandContext(ctx, "systemctl", "show", "--no-pager", "-p", strings.Join(properties(), ","), coreUnit, displayUnit, provisionUnit).Output()
+	out, err := systemctl(ctx, "show", "--no-pager", "-p", strings.Join(properties(), ","), coreUnit, displayUnit, provisionUnit)
 	if err != nil {
 		return nil
 	}
 	return parseUnits(out)
+}
+
+// systemctl returns what it prints. A pager or an agent for passwords that it
+// started, and that keeps its output open, is not waited for.
+func systemctl(ctx context.Context, args ...string) ([]byte, error) {
+	c := exec.CommandContext(ctx, "systemctl", args...)
+	c.WaitDelay = time.Second
+	return c.Output()
 }
 
 // parseUnits reads what "systemctl show" says of several units: lines of

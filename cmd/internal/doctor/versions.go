@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -39,7 +38,7 @@ func checkVersions(ctx context.Context, f *facts) []Finding {
 
 // systemdVersion is a number; "" without systemd.
 func systemdVersion(ctx context.Context) string {
-	out, _ := exec.CommandContext(ctx, "systemctl", "--version").Output() // systemd 252 (252.39-1)
+	out, _ := systemctl(ctx, "--version") // systemd 252 (252.39-1)
 	if fields := bytes.Fields(out); len(fields) > 1 && string(fields[0]) == "systemd" {
 		return string(fields[1])
 	}
