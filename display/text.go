@@ -187,21 +187,26 @@ func wrap(text string, columns int) []string {
 	columns = max(columns, 2) // a wide character takes 2
 	var rows []string
 	var row string
+	used := 0 // columns of row
 	for word := range strings.FieldsSeq(text) {
-		if row != "" && width(row)+1+width(word) <= columns {
+		if row != "" && used+1+width(word) <= columns {
 			row += " " + word
+			used += 1 + width(word)
 			continue
 		}
 		if row != "" {
 			rows = append(rows, row)
 		}
-		row = ""
-		for _, r := range word {
-			if width(row)+runeWidth(r) > columns {
-				rows, row = append(rows, row), ""
+		begin := 0
+		used = 0
+		for i, r := range word {
+			if used+runeWidth(r) > columns {
+				rows = append(rows, word[begin:i])
+				begin, used = i, 0
 			}
-			row += string(r)
+			used += runeWidth(r)
 		}
+		row = word[begin:]
 	}
 	if row != "" {
 		rows = append(rows, row)

@@ -139,14 +139,20 @@ func TestDisplayAddedToTheConfigurationIsDrawnOn(t *testing.T) {
 	}
 }
 
+// startDisplay draws into a picture in dir until the test is over.
+func startDisplay(t *testing.T, dir string, log *lockedBuffer) {
+	ctx, stop := context.WithCancel(context.Background())
+	var task sync.WaitGroup
+	task.Go(func() {
+		_ = runDisplay(ctx, dir, []panel.Config{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, log)
+	})
+	t.Cleanup(func() { stop(); task.Wait() }) // it may be writing the picture
+}
+
 func TestAgentForgettingADisplayIsToldAgain(t *testing.T) {
 	dir := t.TempDir()
 	fake := startEvents(t, dir)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	go func() {
-		_ = runDisplay(ctx, dir, []panel.Config{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &lockedBuffer{})
-	}()
+	startDisplay(t, dir, &lockedBuffer{})
 	fake.say(t, pairStatus())
 	first := fake.hears(t, "QR of the code-pair URL, version 3-M")
 	if err := first.connection.Close(); err != nil { // nothing changes on the display
@@ -162,13 +168,9 @@ func TestRefusedReportIsSaidOnceAndTriedAgainInAWhile(t *testing.T) {
 	dir := t.TempDir()
 	fake := startEvents(t, dir)
 	fake.full.Store(2)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
 	var log lockedBuffer
 	began := time.Now()
-	go func() {
-		_ = runDisplay(ctx, dir, []panel.Config{{Driver: "png", Device: filepath.Join(dir, "link.png")}}, &log)
-	}()
+	startDisplay(t, dir, &log)
 	fake.say(t, pairStatus())
 	fake.hears(t, "QR of the code-pair URL, version 3-M")
 	if took := time.Since(began); took < 2*reportAgain {
