@@ -161,6 +161,8 @@ func New(cfg Config) (*Agent, error) {
 func (a *Agent) keepSerial() (err error) {
 	if a.serial == "" {
 		a.serial, err = a.store.serial()
+	} else {
+		err = a.store.keepSerial(a.serial)
 	}
 	if a.client.SerialNumber == "" {
 		a.client.SerialNumber = a.serial

@@ -233,6 +233,24 @@ func TestLinkIsSavedWithoutASerialNumber(t *testing.T) {
 	}
 }
 
+// Whoever moves the state directory away, or mounts another over it, while the
+// agent runs takes the serial number's file along.
+func TestSerialNumberGoesAlongIntoAStateDirectoryThatWasMadeAnew(t *testing.T) {
+	s := serveAgent(t, nil)
+	s.link()
+	serial := func() string {
+		return s.await("linked", func(st Status) bool { return st.State == Linked }).SerialNumber
+	}
+	before := serial()
+	must(t, os.Rename(s.cfg.StateDir, s.cfg.StateDir+".away"))
+	must(t, os.Mkdir(s.cfg.StateDir, 0o700))
+	s.want(s.do(http.MethodPost, "/relink", ""), http.StatusNoContent, "it saves the record")
+	s.restart()
+	if after := serial(); after != before {
+		t.Errorf("the serial number is %q, want %q: linking again would make a second device in the person's account", after, before)
+	}
+}
+
 func TestDamagedSerialNumberIsKeptBeside(t *testing.T) {
 	dir := t.TempDir()
 	st, err := openStore(dir, kernel{})

@@ -54,7 +54,10 @@ func (a *Agent) lookAtDisk() diskNews {
 	return diskNews{mended: was}
 }
 
-const storeHint = "free space on the disk or make it writable; it is tried again by itself"
+const (
+	storeHint      = "free space on the disk or make it writable; it is tried again by itself"
+	storeOwnerHint = "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
+)
 
 func (a *Agent) cureOfStore(err error) string {
 	switch {

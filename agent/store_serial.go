@@ -35,6 +35,16 @@ func (s *store) serial() (string, error) {
 	return serial, nil
 }
 
+// keepSerial writes the serial number that is in use again where its file is
+// gone: the directory was made anew, or another mounted over it, and the link
+// goes there with the next save.
+func (s *store) keepSerial(serial string) error {
+	if _, err := s.readSerial(); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return s.replace(serialName, []byte(serial+"\n"), false)
+}
+
 // renumber keeps a serial number that another program gave this device, and the
 // one of before beside it.
 func (s *store) renumber(serial string) error {
