@@ -37,7 +37,7 @@ func (a *Agent) countStart() (crashes int, err error) {
 		return 0, nil
 	}
 	path := filepath.Join(a.cfg.RuntimeDir, crashesName)
-	text, _ := os.ReadFile(path) // not there after a good end
+	text, _ := readSmall(path) // not there after a good end
 	if boot, n, _ := strings.Cut(string(text), " "); boot == a.cfg.BootID {
 		crashes, _ = strconv.Atoi(n)
 	}
@@ -52,7 +52,7 @@ func (a *Agent) steady() {
 		return
 	}
 	a.unsteady = false
-	err := ignoreMissing(os.Remove(filepath.Join(a.cfg.RuntimeDir, crashesName)))
+	err := removeFile(filepath.Join(a.cfg.RuntimeDir, crashesName))
 	if err != nil && !errors.Is(err, os.ErrPermission) {
 		a.cfg.Log.Warn("the count of crashes stays", "error", err)
 	}

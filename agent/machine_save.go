@@ -70,8 +70,6 @@ func (m *machine) foundOnDisk(trouble error, why string) {
 		return
 	case errors.Is(trouble, errStoreKey):
 		code, hint = "store_key", storeKeyHint
-	case errors.Is(trouble, fs.ErrPermission): // the link may be good, and none can be saved over it
-		code, hint = "store", storeOwnerHint
 	case m.linked():
 		hint = "nothing needs to be done: the copy before it is in use"
 	case errors.Is(trouble, errUndecryptable):

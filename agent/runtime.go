@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,7 +14,13 @@ import (
 	"lwa-agent/lwa"
 )
 
-const accessName = "access.json"
+const (
+	accessName = "access.json"
+
+	maxSmall = 256 << 10 // bytes; a token has at most 16 KiB, which JSON may escape
+)
+
+var errNoFile = errors.New("it is no regular file")
 
 // prepareRuntimeDir makes the directory and removes what an agent that was
 // killed left there and would be wrong now.
@@ -54,7 +61,7 @@ func (a *Agent) loadAccess(l link) access {
 	if a.cfg.RuntimeDir == "" || a.cfg.BootID == "" {
 		return access{}
 	}
-	text, err := os.ReadFile(filepath.Join(a.cfg.RuntimeDir, accessName))
+	text, err := readSmall(filepath.Join(a.cfg.RuntimeDir, accessName))
 	var f accessFile
 	if err != nil || json.Unmarshal(text, &f) != nil || f.BootID != a.cfg.BootID || f.Link != l.Refresh.Hash() {
 		return access{}
@@ -75,6 +82,20 @@ func (a *Agent) keepForRestart(acc access) error {
 		Token: acc.Token.Reveal(), Expires: acc.Expires, Life: acc.Life, Scopes: acc.Scopes,
 	})
 	return replaceFile(path, text, 0o600, -1)
+}
+
+// readSmall reads a file of the agent's. What else has its name, a FIFO or a link
+// to a device for example, must not keep the agent from starting.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|safeOpen, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return nil, errors.Join(err, errNoFile)
+	}
+	return io.ReadAll(io.LimitReader(f, maxSmall))
 }
 
 // replaceFile writes a file so that a reader finds the old or the new one

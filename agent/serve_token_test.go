@@ -4,12 +4,16 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lwa-agent/lwa/lwatest"
 )
@@ -53,6 +57,33 @@ func TestMinValidIsADurationOrSeconds(t *testing.T) {
 	}
 	if n := s.sim.Count(lwatest.Refresh); n != 0 {
 		t.Errorf("%d refreshes: more than half of a life counts as half", n)
+	}
+}
+
+// What lies in the runtime directory under the names of the agent's files may be
+// anything, where a person chose a directory that others can write to.
+func TestStrangeFilesInTheRuntimeDirectoryDoNotHoldUpTheStart(t *testing.T) {
+	s := serveAgent(t, nil)
+	s.link()
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	must(t, unix.Mkfifo(fifo, 0o600))
+	for what, put := range map[string]func(path string) error{
+		"a FIFO":           func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a link to a FIFO": func(path string) error { return os.Symlink(fifo, path) },
+	} {
+		s.stop()
+		for _, name := range []string{accessName, crashesName} {
+			must(t, ignoreMissing(os.Remove(s.path(name))))
+			must(t, put(s.path(name)))
+		}
+		started := make(chan struct{})
+		go func() { defer close(started); s.start() }()
+		select {
+		case <-started:
+		case <-time.After(patience):
+			t.Fatalf("%s in the runtime directory: the agent does not start", what)
+		}
+		s.want(s.do(http.MethodGet, "/token", ""), 200, what)
 	}
 }
 

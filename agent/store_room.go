@@ -54,10 +54,7 @@ func (a *Agent) lookAtDisk() diskNews {
 	return diskNews{mended: was}
 }
 
-const (
-	storeHint      = "free space on the disk or make it writable; it is tried again by itself"
-	storeOwnerHint = "give the file to the agent's user (chown, chmod 600), then: systemctl restart lwa-agent"
-)
+const storeHint = "free space on the disk or make it writable; it is tried again by itself"
 
 func (a *Agent) cureOfStore(err error) string {
 	switch {
