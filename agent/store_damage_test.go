@@ -148,6 +148,11 @@ func TestStrangeFilesInTheStateDirectoryAreSurvived(t *testing.T) {
 			t.Errorf("%s in place of the record is taken without a word", name)
 		}
 		wantRecord(t, got, fullRecord("a"), name)
+		must(t, os.RemoveAll(d.file(currentName)))
+		must(t, put(d.file(currentName)))
+		if _, err := LookAtState(d.path); err == nil {
+			t.Errorf("%s in place of the record: doctor finds nothing wrong", name)
+		}
 	}
 }
 

@@ -28,9 +28,22 @@ func ProxyFromEnvironment(environ []string) Proxy {
 	for _, v := range environ {
 		if name, value, _ := strings.Cut(v, "="); slices.Contains(proxyVariables(), name) {
 			_ = os.Setenv(name, value)
+			if strings.EqualFold(name, "HTTPS_PROXY") && !isProxyAddress(value) {
+				return func(*http.Request) (*url.URL, error) { return nil, errNoProxyAddress }
+			}
 		}
 	}
 	return http.ProxyFromEnvironment
+}
+
+var errNoProxyAddress = errors.New("no address")
+
+// isProxyAddress reports whether net/http understands the value. What it does not,
+// a password with a % in it for example, it passes over in silence.
+func isProxyAddress(value string) bool {
+	_, err := url.Parse(value)
+	_, bare := url.Parse("http://" + value)
+	return err == nil || bare == nil
 }
 
 func checkProxy(ctx context.Context, f *facts) []Finding {
@@ -41,7 +54,7 @@ func checkProxy(ctx context.Context, f *facts) []Finding {
 	proxy, err := f.proxyTo(token)
 	switch {
 	case err != nil:
-		return one(fault("write it as in HTTPS_PROXY=http://host:3128: systemctl edit lwa-agent", "the agent's HTTPS_PROXY is no address"))
+		return one(fault("write it as in HTTPS_PROXY=http://host:3128, and in a password %25 for %, %40 for @: systemctl edit lwa-agent", "the agent's HTTPS_PROXY is no address"))
 	case proxy == nil && f.packaged() && cmp.Or(f.Env("HTTPS_PROXY"), f.Env("https_proxy")) != "":
 		return one(warn("for the agent: systemctl edit lwa-agent, [Service], Environment=HTTPS_PROXY=…", "your shell has a proxy, the agent has none"))
 	case proxy == nil:

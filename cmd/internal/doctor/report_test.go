@@ -121,6 +121,16 @@ func TestReportIsOneScreenAndMayBeShownToEverybody(t *testing.T) {
 	}
 }
 
+func TestProxyThatIsNoAddressIsNotTakenForNone(t *testing.T) {
+	t.Parallel()
+	w := newWard(t, lwatest.Options{})
+	w.configure()
+	w.patient.Proxy = func([]string) doctor.Proxy {
+		return doctor.ProxyFromEnvironment([]string{"HTTPS_PROXY=http://user:50%off@proxy.example:3128"})
+	}
+	want(t, w.ask(), "fault proxy: the agent's HTTPS_PROXY is no address")
+}
+
 func TestJSONHasTheSameAndTheSameStatus(t *testing.T) {
 	t.Parallel()
 	w := newWard(t, lwatest.Options{})
