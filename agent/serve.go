@@ -67,9 +67,7 @@ func (a *Agent) listen() error {
 func (a *Agent) handleReads(mux *http.ServeMux) {
 	mux.HandleFunc("GET /status", a.needs(rightStatus, a.getStatus))
 	mux.HandleFunc("GET /events", a.needs(rightStatus, a.getEvents))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, Problem{Code: "not_found", Message: "there is no " + r.Method + " " + r.URL.Path + " here", Hint: "see the README for the requests of this socket"})
-	})
+	mux.HandleFunc("/", notFound)
 }
 
 // serve answers HTTP on a socket of the runtime directory until the end.
@@ -79,7 +77,7 @@ func (a *Agent) serve(name string, gid, connections int, handler http.Handler) e
 		return err
 	}
 	server := &http.Server{
-		Handler:           a.guard(handler),
+		Handler:           a.guard(exactly(handler)),
 		ReadHeaderTimeout: 5 * time.Second,
 		MaxHeaderBytes:    maxHead,
 		ErrorLog:          log.New(io.Discard, "", 0), // nothing there but clients that went away

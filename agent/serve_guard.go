@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path"
 	"time"
 )
 
@@ -89,5 +90,21 @@ func (s httpSocket) close() {
 	defer stop()
 	if s.server.Shutdown(ctx) != nil {
 		_ = s.server.Close()
+	}
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	fail(w, http.StatusNotFound, Problem{Code: "not_found", Message: "there is no " + r.Method + " " + r.URL.Path + " here", Hint: "see the README for the requests of this socket"})
+}
+
+// exactly keeps from a mux what it would answer by itself, and not in our form: a
+// redirect to a tidier path, and CONNECT.
+func exactly(mux http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect || r.URL.Path != path.Clean(r.URL.Path) {
+			notFound(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
 	}
 }

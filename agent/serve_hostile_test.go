@@ -41,8 +41,15 @@ func TestEverythingElseIsNotThere(t *testing.T) {
 		{agentSockName, "GET", "/"},
 		{agentSockName, "GET", "/Token"},
 		{agentSockName, "PUT", "/unlink"},
+		{agentSockName, "GET", "//token"},
+		{agentSockName, "GET", "/status/../token"},
+		{agentSockName, "GET", "/./status"},
+		{agentSockName, "GET", "/status/"},
+		{agentSockName, "CONNECT", "/token"},
 	} {
-		a := s.request(s.client(c.socket), c.method, c.target, "")
+		client := s.client(c.socket)
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // programs follow none
+		a := s.request(client, c.method, c.target, "")
 		if a.status != 404 && a.status != 405 || strings.Contains(a.text, "Atza|") {
 			t.Errorf("%s: %s %s answers %d %s, want 404", c.socket, c.method, c.target, a.status, a.text)
 		}
