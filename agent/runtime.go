@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +23,23 @@ const (
 )
 
 var errNoFile = errors.New("it is no regular file")
+
+// IsOwnFile reports whether path is one that the agent itself has a use for in its
+// state directory or its runtime directory. A token file there would be the end of
+// the link, or of the sockets.
+func IsOwnFile(path, stateDir, runtimeDir string) bool {
+	dir, name := filepath.Split(filepath.Clean(path))
+	is := func(of ...string) bool {
+		return slices.ContainsFunc(of, func(own string) bool { return strings.HasPrefix(strings.TrimPrefix(name, "."), own) })
+	}
+	switch filepath.Clean(dir) {
+	case filepath.Clean(stateDir):
+		return is(currentName, serialName, lockName)
+	case filepath.Clean(runtimeDir):
+		return is(agentSockName, eventsSockName, tokenSockName, accessName, crashesName)
+	}
+	return false
+}
 
 // prepareRuntimeDir makes the directory and removes what an agent that was
 // killed left there and would be wrong now.

@@ -42,6 +42,7 @@ func (r *reader) config(env Env) Config {
 		r.complete(c.Method)
 	}
 	r.clientID(c.ClientID, amazon)
+	r.tokenFilesApart(c)
 	c.Warnings = r.warnings
 	return c
 }

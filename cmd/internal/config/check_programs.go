@@ -36,6 +36,29 @@ func (r *reader) tokenFiles() []agent.TokenFile {
 	return all
 }
 
+// tokenFilesApart reports token files that would take the place of another file,
+// or be taken for a code.
+func (r *reader) tokenFilesApart(c Config) {
+	for i, f := range c.TokenFiles {
+		path, what := filepath.Clean(f.Path), ""
+		switch {
+		case !filepath.IsAbs(f.Path):
+			continue // and reported
+		case agent.IsOwnFile(path, c.StateDir, c.RuntimeDir):
+			what = "is a file of the agent's own"
+		case path == r.file || path == c.SecretFile:
+			what = "is the configuration or the client secret"
+		case slices.ContainsFunc(c.Inbox, func(in string) bool {
+			return path == filepath.Clean(in) || strings.HasSuffix(in, "/") && filepath.Dir(path) == filepath.Clean(in)
+		}):
+			what = "is in an inbox, where it would be taken for a code"
+		default:
+			continue
+		}
+		r.fault(fmt.Sprintf("token_file[%d].path", i), fmt.Sprintf("the token file %q %s", f.Path, what), `take another path, as in "/run/lwa-agent/access_token"`)
+	}
+}
+
 func (r *reader) mode(path string) os.FileMode {
 	text := r.text(path)
 	if text == "" {

@@ -66,6 +66,9 @@ func TestEveryMistakeHasItsLineAndItsCure(t *testing.T) {
 		{"a rule twice", "[[access]]\nuser = \"kodi\"\nmay = []\n[[access]]\nuser = \"kodi\"\nmay = [\"token\"]", `c.toml:7: there are two [[access]] for kodi; put what is allowed into one`},
 		{"a slip in a rule", "[[access]]\nuser = \"kodi\"\nmay = [\"tokens\"]", `c.toml:4: may holds "tokens"; did you mean token?`},
 		{"an unknown right", "[[access]]\nuser = \"kodi\"\nmay = [\"everything\"]", `c.toml:4: may holds "everything"; remove it; there are status, token, link`},
+		{"the name of a socket", "[[token_file]]\npath = \"/run/lwa-agent/agent.sock\"", `c.toml:3: the token file "/run/lwa-agent/agent.sock" is a file of the agent's own; take another path, as in "/run/lwa-agent/access_token"`},
+		{"the place of the link", "state_dir = \"/data\"\n[[token_file]]\npath = \"/data/./link.json.1\"", `c.toml:4: the token file "/data/./link.json.1" is a file of the agent's own; take another path, as in "/run/lwa-agent/access_token"`},
+		{"a token among the codes", "[[token_file]]\npath = \"/var/spool/lwa-agent/token\"", `c.toml:3: the token file "/var/spool/lwa-agent/token" is in an inbox, where it would be taken for a code; take another path, as in "/run/lwa-agent/access_token"`},
 		{"a mode in letters", "[[token_file]]\npath = \"/t\"\nmode = \"rw-r-----\"", `c.toml:4: mode "rw-r-----" is no file mode; write three octal digits after a 0, as in "0640"`},
 		{"a mode with setuid", "[[token_file]]\npath = \"/t\"\nmode = \"4755\"", `c.toml:4: mode "4755" is no file mode; write three octal digits after a 0, as in "0640"`},
 		{"a link page without a port", "[link_page]\nlisten = \"192.168.1.20\"", `c.toml:3: link_page.listen "192.168.1.20" is no address to listen on; write a colon and a port, as in listen = ":9744"`},
@@ -96,6 +99,17 @@ func TestEveryMistakeHasItsLineAndItsCure(t *testing.T) {
 				t.Errorf("a person cannot mend what is not said:\n got %s\nwant %s", strings.Join(got, "\n     "), test.want)
 			}
 		})
+	}
+}
+
+func TestTokenIsNotWrittenOverTheSecret(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("hush-hush"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := problemsOf(t, fmt.Sprintf("client_secret_file = %q\n[[token_file]]\npath = %[1]q", secret))
+	if len(got) != 1 || !strings.Contains(got[0], "is the configuration or the client secret") {
+		t.Errorf("a device that cannot be linked any more: %q", got)
 	}
 }
 
