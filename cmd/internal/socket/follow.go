@@ -14,6 +14,8 @@ import (
 	"lwa-agent/agent"
 )
 
+var errHangs = errors.New("no answer")
+
 // Update is one status of the agent, or why there is none now.
 type Update struct {
 	Line   []byte // as it came, without the newline
@@ -52,9 +54,16 @@ func (s *Socket) Follow(ctx context.Context, every time.Duration) <-chan Update 
 }
 
 // Events calls yield with what one connection brings, until yield returns false
-// or the connection ends, which is an error.
+// or the connection ends, which is an error. The first comes at once: an agent that
+// does not answer within CallTimeout hangs, and systemd will start another.
 func (s *Socket) Events(ctx context.Context, yield func(Update) bool) error {
-	resp, err := s.do(ctx, http.MethodGet, "/events", "")
+	asking, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(CallTimeout, func() { cancel(errHangs) })
+	resp, err := s.do(asking, http.MethodGet, "/events", "")
+	if !late.Stop() && context.Cause(asking) == errHangs { //nolint:errorlint // it is the cause itself
+		return notRunningError(s.silent().Error())
+	}
 	if err != nil {
 		return err
 	}

@@ -143,9 +143,13 @@ func (s *Socket) unreachable(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return denied(s.Path)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("the agent does not answer at %s; see: systemctl status lwa-agent", s.Path)
+		return s.silent()
 	}
 	return fmt.Errorf("the agent cannot be asked at %s: %w", s.Path, err)
+}
+
+func (s *Socket) silent() error {
+	return fmt.Errorf("the agent does not answer at %s; see: systemctl status lwa-agent", s.Path)
 }
 
 // Token asks for the access token, with so much of its life left if possible.

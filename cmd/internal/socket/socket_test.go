@@ -3,10 +3,12 @@ package socket
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lwa-agent/agent"
@@ -45,6 +47,24 @@ func TestStatusThatIsNoneIsAStranger(t *testing.T) {
 	if err == nil || errors.Is(err, ErrNotRunning) {
 		t.Errorf("error %v, want one that ends the wait: no agent will come of it", err)
 	}
+}
+
+// A hung agent takes connections, since the kernel does that, and says nothing.
+func TestAgentThatHangsIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		go io.Copy(io.Discard, theirs)
+		dial := func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+		s := &Socket{"agent.sock", &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		began := time.Now()
+		err := s.Events(ctx, func(Update) bool { return true })
+		if took := time.Since(began); !errors.Is(err, ErrNotRunning) || took != CallTimeout {
+			t.Errorf("after %v: %v; want it said after %v that it does not answer, and another one waited for", took, err, CallTimeout)
+		}
+	})
 }
 
 func TestUntilSaysWhatItSawLastAndWhy(t *testing.T) {
