@@ -143,10 +143,10 @@ func (m *machine) configured(ev configured) {
 	if otherClient {
 		m.dropCode("the configuration was changed meanwhile")
 		m.dropImport(conflict, canceled("the configuration was changed meanwhile"))
-		m.dropCall(callProve)
 	}
+	m.keepCall()
 	if !m.fits(m.rec.Link) {
-		m.dropCall(callRefresh, callProfile)
+		m.dropCall(callProfile)
 		m.refresh = idle()
 		m.clear(sourceRefresh)
 	}
