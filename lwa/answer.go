@@ -27,6 +27,8 @@ func judge(resp *http.Response, text []byte, what request) (object, *Error) {
 	switch {
 	case len(text) > maxAnswer:
 		return notOAuth("longer than 64 KiB")
+	case resp.StatusCode == http.StatusNetworkAuthenticationRequired: // RFC 6585 section 6
+		return notOAuth("this network wants somebody to sign in")
 	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests:
 		return nil, &Error{Kind: Passing, Code: "server", Message: fmt.Sprintf("%s answered %d", resp.Request.URL.Host, resp.StatusCode), Hint: byItself}
 	case !isJSON(resp.Header.Get("Content-Type")):

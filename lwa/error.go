@@ -74,7 +74,7 @@ func refused(status int, word, description string, what request) *Error {
 		e.Kind = Spent
 		e.Message, e.Hint = what.spent(word)
 		if what == requestRefresh && word != "invalid_grant" { // no proof: gateways have such words of their own
-			e.Kind, e.Message, e.Hint = Passing, fmt.Sprintf("the server answered %d %s", status, word), ""
+			e.Kind, e.Message, e.Hint = Passing, fmt.Sprintf("the server answered %d %s", status, word), byItself
 		}
 	case "invalid_client", "unauthorized_client":
 		e.Kind, e.Message, e.Hint = Configuration, "Amazon does not know this client id and client secret", secretHint
@@ -91,7 +91,7 @@ func refused(status int, word, description string, what request) *Error {
 			e.Kind, e.Message, e.Hint = Spent, "the code on the screen is no longer valid", ""
 		}
 	default:
-		e.Kind, e.Message = Passing, fmt.Sprintf("the server answered %d %s", status, word)
+		e.Kind, e.Message, e.Hint = Passing, fmt.Sprintf("the server answered %d %s", status, word), byItself
 	}
 	return e
 }

@@ -134,8 +134,8 @@ func TestOnlyTheErrorWordOfAnAnswerIsShown(t *testing.T) {
 		d := answering(t, 400, `{"error":"`+word+`","error_description":"canary description\nwith a line end","error_uri":"https://phish.example/"}`)
 		_, err := d.refreshOnce()
 		e := d.failure(err)
-		if e.Kind != Passing || e.Code != want || strings.Contains(e.Error(), "canary") || strings.Contains(e.Error(), "phish") {
-			t.Errorf("error word %q is shown as %q: %v; want %q, passing, and nothing else of the answer", word, e.Code, e, want)
+		if e.Kind != Passing || e.Code != want || e.Hint == "" || strings.Contains(e.Error(), "canary") || strings.Contains(e.Error(), "phish") {
+			t.Errorf("error word %q is shown as %q: %v; want %q, passing, what will come of it, and nothing else of the answer", word, e.Code, e, want)
 		}
 	}
 }
@@ -157,6 +157,14 @@ func TestRefusalWithAnotherStatusIsJudgedByBoth(t *testing.T) {
 				t.Errorf("status %d with %s is %+v, want a passing failure", status, body, e)
 			}
 		}
+	}
+}
+
+func TestNetworkThatWantsASignInIsNotAnIllServer(t *testing.T) {
+	d := answering(t, 511, `{}`)
+	_, err := d.refreshOnce()
+	if e := d.failure(err); e.Kind != Passing || e.Code != "not_oauth" || !strings.Contains(e.Hint, "sign in there") {
+		t.Errorf("511 (RFC 6585 section 6) is %+v, want the network's sign-in page named", e)
 	}
 }
 
