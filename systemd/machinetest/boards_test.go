@@ -30,10 +30,17 @@ func TestBoardsKeepTheirLink(t *testing.T) {
 				d.awaitBoot()
 				return d.wellBooted() + ", it believes it is " + d.must("date", "+%F")
 			})
+			t.Cleanup(func() {
+				if t.Failed() {
+					out, err := d.run("sh", "-c", "lwa-agent status; journalctl --no-pager -b -u lwa-agent-display -u getty@tty1; ls -l /dev/fb0 /dev/tty1")
+					t.Logf("the device says (%v):\n%s", err, out)
+				}
+			})
 			s.Step("its screen shows the link", func() string {
+				shows := d.shows(framebuffer)
 				d.learnLetters()
 				d.awaitCode("link", d.offer())
-				return d.shows(framebuffer)
+				return shows
 			})
 			s.Step("alice signs in: linked", func() string { return d.link().Account })
 			s.Step("the power is cut at once, and comes back: still linked", func() string {

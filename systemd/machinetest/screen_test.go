@@ -100,7 +100,9 @@ func (m *machine) awaitText(name, words string) string {
 }
 
 // learnLetters has the machine write every ASCII character on a console that
-// nobody uses, in the font that it has now, and looks at the shapes.
+// nobody uses, in the font that it has now, and looks at the shapes. A display
+// that nobody configured must be open by then: it stays with the console that it
+// has seen first.
 func (m *machine) learnLetters(font ...string) {
 	m.t.Helper()
 	const console = "8"

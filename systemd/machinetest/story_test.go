@@ -38,6 +38,7 @@ func TestScreensOfAMachine(t *testing.T) {
 	s.Step("it boots, with a screen of 1280x800", func() string {
 		d.powerOn(append(d.withAdapterPorts(), d.board.screen...)...)
 		d.awaitBoot()
+		d.shows(framebuffer)
 		d.learnLetters()
 		return d.wellBooted()
 	})
