@@ -105,7 +105,11 @@ func (k *storeKey) decode(text []byte) (record, uint64, error) {
 		return record{}, 0, err
 	}
 	var f sealedFile
-	if json.Unmarshal(body, &f) != nil || f.Version != sealedVersion || f.Cipher != sealedCipher {
+	err = json.Unmarshal(body, &f)
+	if err == nil && f.Cipher != "" && f.Version < sealedVersion {
+		return record{}, 0, fmt.Errorf("encrypted in a version that was never so: %w", errCorrupt) // not an empty record of that version
+	}
+	if err != nil || f.Version != sealedVersion || f.Cipher != sealedCipher {
 		return decodeBody(body)
 	}
 	if !isKeyID(f.KeyID) {
