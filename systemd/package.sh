@@ -8,6 +8,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Two at a time would share dist/build.
+exec 9<systemd/package.sh
+flock 9
+
 NFPM=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 
 if [ -z "${VERSION:-}" ]; then

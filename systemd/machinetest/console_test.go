@@ -49,7 +49,7 @@ func (d *device) consoleIsBack() string {
 func (d *device) kill() {
 	d.t.Helper()
 	d.must("systemctl", "kill", "--signal=KILL", "lwa-agent-display")
-	d.await(10*time.Second, "systemd to notice", func() (bool, string) {
+	d.await(30*time.Second, "systemd to notice", func() (bool, string) {
 		state := d.property("lwa-agent-display", "SubState")
 		return state == "auto-restart", "the unit is " + state
 	})
