@@ -92,7 +92,7 @@ func (f *facts) tryDrop(ctx context.Context, dir, what string) Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return unseen(f.cureOfStranger(), "%s: you may not drop anything there", what)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return fault("free space: df -h "+dir, "nothing can be dropped into %s: the disk is full", what)
+		return fault("free space: df -h "+shell.Word(dir), "nothing can be dropped into %s: the disk is full", what)
 	case errors.Is(err, unix.EROFS):
 		return fault("mount it writable, or correct [inbox] paths", "nothing can be dropped into %s: it is read-only", what)
 	case err != nil:
