@@ -4,7 +4,6 @@ package machinetest
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"lwa-agent/agent"
@@ -28,11 +27,7 @@ func (d *device) onConsole() string {
 func (d *device) consoleIsBack() string {
 	d.t.Helper()
 	d.kill()
-	d.noCode("console-killed")
-	// The cursor may be there.
-	if left := d.text("console-killed"); len([]rune(strings.TrimSpace(left))) > 1 {
-		d.t.Errorf("the console is not empty after a kill:\n%s", left)
-	}
+	d.blank("console-killed")
 	d.must("systemctl", "restart", "lwa-agent-display") // "start" would wait for RestartSec=
 	d.awaitCode("console-again", d.offer())
 	d.must("systemctl", "stop", "lwa-agent-display")
@@ -81,18 +76,14 @@ func (d *device) withoutHalfBlocks() string {
 	d.must("setfont", "-C", console, "-O", "/run/font")
 	d.must("setfont", "-C", console, debianFont)
 	d.learnLetters(debianFont)
-	shown := d.awaitText("font-text", "127.0.0.1:8080/ap/oa?")
-	if strings.ContainsRune(shown, unknown) {
-		d.t.Errorf("what is on the console is neither letters nor blanks:\n%s", shown)
-	}
+	d.awaitText("font-text", "127.0.0.1:8080/ap/oa?")
+	d.onlyLetters("font-text")
 	says := d.shows(console)
 
 	// A code pair's URL is so short that two spaces make a module.
 	d.reconfigure(settings{method: agent.MethodCBL, displays: []string{"terminal " + console}})
 	d.awaitCode("font-code", d.offer())
-	if shown := d.text("font-code"); strings.ContainsRune(shown, unknown) {
-		d.t.Errorf("what is on the console is neither letters nor blanks:\n%s", shown)
-	}
+	d.onlyLetters("font-code")
 	says += "; and with a code pair: " + d.shows(console)
 
 	d.must("setfont", "-C", console, "/run/font")

@@ -78,13 +78,38 @@ func (m *machine) awaitCode(name, address string) {
 	})
 }
 
-// noCode fails if there is a code left to scan.
+// drawn is enough for the kernel, which writes a console on the screen in the
+// background, and less than the RestartSec= of the display.
+const drawn = 10 * time.Second
+
+// noCode waits until there is no code to scan.
 func (m *machine) noCode(name string) {
 	m.t.Helper()
-	_, path := m.shot(name)
-	if read, err := zbar(m.t, path); err == nil {
-		m.t.Errorf("%s: the code for %q is still on the screen; whoever scans it waits for nothing", name, read)
-	}
+	m.await(drawn, "no code on the screen, of which whoever scans it has nothing", func() (bool, string) {
+		_, path := m.shot(name)
+		read, err := zbar(m.t, path)
+		return err != nil, fmt.Sprintf("it still shows %q; see %s", read, path)
+	})
+}
+
+// blank waits until there is nothing on the screen but perhaps a cursor.
+func (m *machine) blank(name string) {
+	m.t.Helper()
+	m.await(drawn, "an empty screen", func() (bool, string) {
+		m.shot(name)
+		left := m.text(name)
+		return len([]rune(strings.TrimSpace(left))) <= 1, "it shows\n" + left
+	})
+}
+
+// onlyLetters waits until there is nothing on the screen but letters and blanks.
+func (m *machine) onlyLetters(name string) {
+	m.t.Helper()
+	m.await(drawn, "only letters and blanks on the screen", func() (bool, string) {
+		m.shot(name)
+		shown := m.text(name)
+		return !strings.ContainsRune(shown, unknown), "it shows\n" + shown
+	})
 }
 
 // awaitText waits until words can be read on the screen, and returns all of it.
