@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lwa-agent/cmd/internal/doctor"
+	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/lwa/lwatest"
 
 	"github.com/creack/pty"
@@ -72,6 +73,13 @@ func ills() []ill {
 			w.configure()
 			another(w.T, "listen", ":"+w.ports[1])
 		}},
+		{"port taken while a link is offered anew", "fault ports: port REDIRECT of the redirect is taken by doctor.test", func(w *ward) {
+			w.linkedAndTaken()
+			if _, err := socket.New(w.path("run/agent.sock")).Ask(w.Context(), http.MethodPost, "/relink", ""); err != nil {
+				w.Fatal(err)
+			}
+			w.offered()
+		}},
 		{"bus absent", "fault displays: ssd1306 /dev/i2c-77: there is no /dev/i2c-77", func(w *ward) { w.display("ssd1306", "/dev/i2c-77"); w.configure() }},
 		{"bus of e-paper absent", "fault displays: waveshare2in13v4 /dev/spidev7.7: there is no /dev/spidev7.7", func(w *ward) { w.display("waveshare2in13v4", "/dev/spidev7.7"); w.configure() }},
 		{"nobody draws", "fault displays: no process draws on the configured displays", func(w *ward) { w.display("png", w.path("x.png")); w.start() }},
@@ -83,6 +91,35 @@ func ills() []ill {
 type ill struct {
 	name, line string
 	make       func(*ward)
+}
+
+// TestPortTakenOfALinkedDeviceIsNoFault: a script that asks the doctor whether a
+// device works must not hear no for what only a new link would want.
+func TestPortTakenOfALinkedDeviceIsNoFault(t *testing.T) {
+	if os.Geteuid() != 0 {
+		missing(t, "whose a port is only root may see")
+	}
+	t.Parallel()
+	w := newWard(t, lwatest.Options{})
+	w.linkedAndTaken()
+	r := w.ask()
+	for i, port := range []string{"redirect", "link page"} {
+		want(t, r, "warning ports: port "+w.ports[i]+" of the "+port+" is taken by doctor.test; it is wanted when the device is to be linked again")
+	}
+	if r.Level == doctor.Fault {
+		t.Errorf("the whole is a fault, although programs get their tokens and nothing is in the way: %+v", r.Findings)
+	}
+}
+
+// linkedAndTaken is a device that was linked by a dropped file, while another
+// program had both of its ports.
+func (w *ward) linkedAndTaken() {
+	w.Helper()
+	w.more = "[link_page]\nlisten = \":" + w.ports[1] + "\"\n"
+	for _, port := range w.ports {
+		another(w.T, "listen", ":"+port)
+	}
+	w.link()
 }
 
 func TestEachFaultThatIsMadeIsNamed(t *testing.T) {

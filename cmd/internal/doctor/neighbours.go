@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"lwa-agent/agent"
+	"lwa-agent/cmd/internal/socket"
 	"lwa-agent/lwa"
 )
 
@@ -70,7 +71,11 @@ func checkPorts(_ context.Context, f *facts) []Finding {
 	var all []Finding
 	var named []string
 	for _, p := range f.ports() {
-		if who := f.listener(p.port); who != "" {
+		who := f.listener(p.port)
+		switch {
+		case who != "" && f.linkUnwanted():
+			all = append(all, warn(p.cure, "port %d of the %s is taken by %s; it is wanted when the device is to be linked again", p.port, p.what, who))
+		case who != "":
 			all = append(all, fault(p.cure, "port %d of the %s is taken by %s", p.port, p.what, who))
 		}
 		named = append(named, fmt.Sprintf("%d", p.port))
@@ -100,6 +105,12 @@ func (f *facts) ports() (all []port) {
 		all = append(all, port{uint16(n), "link page", "end that program, or set another [link_page] listen"})
 	}
 	return all
+}
+
+// linkUnwanted reports whether the agent says that it is linked and offers no link
+// besides, so that it listens nowhere: nothing can be in its way now.
+func (f *facts) linkUnwanted() bool {
+	return f.status != nil && f.status.State == agent.Linked && !socket.Offers(*f.status)
 }
 
 // listener names another program than the agent that listens on a port; "" for
