@@ -228,15 +228,15 @@ func (s *spool) add(name string) {
 }
 
 func (s *spool) wants(name string) bool {
-	return s.any && !passedOver(name) || slices.Contains(s.names, name)
+	return s.any && !PassedOver(name) || slices.Contains(s.names, name)
 }
 
 // resultName is the file that tells a person what became of a dropped code.
 const resultName = "RESULT.txt"
 
-// passedOver reports whether a file is none that a person means to drop: what
+// PassedOver reports whether a file is none that a person means to drop: what
 // editors and copying programs leave for a moment, and our own answer.
-func passedOver(name string) bool {
+func PassedOver(name string) bool {
 	if name == resultName || name == "4913" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "#") || strings.HasSuffix(name, "~") {
 		return true
 	}

@@ -115,7 +115,7 @@ func (s *spool) list(dir int) ([]found, error) {
 	var failed error
 	if s.any {
 		failed = eachName(s.disk, dir, func(name string) {
-			if passedOver(name) || slices.Contains(s.names, name) {
+			if PassedOver(name) || slices.Contains(s.names, name) {
 				return
 			}
 			add(name)

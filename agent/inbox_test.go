@@ -183,12 +183,12 @@ func TestFilesOfEditorsArePassedOver(t *testing.T) {
 		"RESULT.txt", ".RESULT", ".code.txt.swp", ".goutputstream-X1", "code.txt~", "code.swp", "code.swx", "4913",
 		"#9988337", "#code#", "sedAbC123", "code.tmp", "code.part", "code.filepart",
 	} {
-		if !passedOver(name) {
+		if !PassedOver(name) {
 			t.Errorf("%s is not passed over: an editor's file would be taken, or refused in the status", name)
 		}
 	}
 	for _, name := range []string{"code", "code.txt", "RESULT", "result.txt", "4913.txt", "sedan", "sedAbC1234", "Neues Textdokument.txt", "swp", "a#b"} {
-		if passedOver(name) {
+		if PassedOver(name) {
 			t.Errorf("%s is passed over: a person would wait for ever", name)
 		}
 	}

@@ -34,7 +34,7 @@ func (h *house) offer() {
 	must(h.t, err)
 	var offers []droppedCode
 	for _, e := range entries {
-		if passedOver(e.Name()) {
+		if PassedOver(e.Name()) {
 			continue
 		}
 		path := filepath.Join(h.spool(), e.Name())

@@ -28,7 +28,8 @@ func TestImageOfOneDeviceIsRefusedWithTheCure(t *testing.T) {
 		{config, goodConfig + "code = \"ANdNAVhyhqirUelHGEHA\"\n", "a code", "remove the line"},
 		{"etc/credstore.encrypted/lwa-agent.client_secret", "x", "encrypted for one device", "rm "},
 		{"var/lib/systemd/credential.secret", "x", "systemd's key", "rm "},
-		{"var/spool/lwa-agent/code.txt", "x", "a code", "rm -r "},
+		{"var/spool/lwa-agent/code.txt", "ANdNAVhyhqirUelHGEHA", "a dropped code", "rm "},
+		{"var/spool/lwa-agent/a b", "https://localhost:9745/authresponse?code=ANdNAVhyhqirUelHGEHA&state=x\n", "a dropped code", "a b'"},
 		{config, "clint_id = \"x\"\n" + goodConfig, "unknown key clint_id", "did you mean client_id?"},
 		{config, "state_dir =\n", "the value is missing", "write one"},
 	} {
@@ -55,6 +56,7 @@ func TestWhatIsSaidCleansTheImageAndNothingElse(t *testing.T) {
 		"my root/etc/machine-id": "0123456789abcdef0123456789abcdef\n", "my root/var/lib/dbus/machine-id": "0123456789abcdef0123456789abcdef\n",
 		"my root/data/link.json": "{}", "my root/data/link.json.1": "{}", "my root/data/serial_number": "1", "my root/data/precious": "mine",
 		"my root/etc/lwa-agent/config.toml": goodConfig + "state_dir = \"/data\"\n", "my root/etc/credstore.encrypted/lwa-agent.store-key": "sealed",
+		"my root/var/spool/lwa-agent/my code": "ANdNAVhyhqirUelHGEHA", "my root/var/spool/lwa-agent/README": "Drop codes here, please.",
 	})
 	image, err := Open(i.path("my root"))
 	if err != nil {
@@ -70,8 +72,32 @@ func TestWhatIsSaidCleansTheImageAndNothingElse(t *testing.T) {
 	if err := image.Carries(); err != nil {
 		t.Errorf("it was done, and there is still %v", err)
 	}
-	if text, err := image.root.ReadFile("data/precious"); err != nil || string(text) != "mine" {
-		t.Errorf("a file of somebody else's is gone: %v", err)
+	for _, name := range []string{"data/precious", "var/spool/lwa-agent/README"} {
+		if _, err := image.root.Stat(name); err != nil {
+			t.Errorf("a file of somebody else's is gone: %v", err)
+		}
+	}
+}
+
+// TestOnlyWhatCouldBeACodeIsTakenForOne: who reads that RESULT.txt is a code looks
+// for one that is not there.
+func TestOnlyWhatCouldBeACodeIsTakenForOne(t *testing.T) {
+	const dir, code = "var/spool/lwa-agent/", "ANdNAVhyhqirUelHGEHA\n"
+	i := built(t, map[string]string{
+		dir + "RESULT.txt": "The device is linked.\n", dir + "README": "Drop codes here, please.\n", dir + "empty": "", dir + "large": strings.Repeat("x", 5000),
+		dir + ".code.swp": code, dir + "code~": code, dir + "code.tmp": code, dir + "directory/code": code, "data/code": code,
+	})
+	if err := os.Symlink("/data/code", i.path(dir+"link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Carries(); err != nil {
+		t.Errorf("what the agent would take for no code either: %v", err)
+	}
+	if err := os.WriteFile(i.path(dir+"code"), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Carries(); err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.HasSuffix(err.Error(), "clean it with: rm "+i.path(dir+"code")) {
+		t.Errorf("a code beside them: %v; want that one and no other", err)
 	}
 }
 

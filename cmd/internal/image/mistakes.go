@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/config"
 	"lwa-agent/lwa"
 )
@@ -45,11 +46,30 @@ func (c *carried) others() {
 			c.found(other[0], other[1], "rm", other[0])
 		}
 	}
-	const spool = "var/spool/lwa-agent"
-	names, err := c.names(spool)
+	c.drops()
+}
+
+// drops looks for codes in the drop directory. What the agent would not take for
+// one, its own RESULT.txt or a README of the maker's, harms no device.
+func (c *carried) drops() {
+	dir := c.inside("var/spool/lwa-agent")
+	names, err := c.names(dir)
 	c.all = append(c.all, err)
-	if len(names) > 0 {
-		c.found(spool, fmt.Sprintf("holds %q, and a code is good once and for one device", names[0]), "rm -r", spool)
+	for _, name := range names {
+		file := dir + "/" + name
+		info, err := c.root.Lstat(file)
+		if agent.PassedOver(name) || err == nil && !info.Mode().IsRegular() {
+			continue
+		}
+		var text []byte
+		if err == nil {
+			text, err = c.read(file)
+		}
+		if err != nil {
+			c.all = append(c.all, c.unseen(file, err))
+		} else if _, err := lwa.ParseDrop(text); err == nil {
+			c.found(file, "is a dropped code, which is good once and for one device", "rm", file)
+		}
 	}
 }
 
