@@ -51,6 +51,10 @@ type Config struct {
 	// with; empty, or no such file: it is kept in plain text. It is read once.
 	StoreKeyFile string
 
+	// CardNote is a file that is there while what was put on the boot partition
+	// was refused; empty: nobody makes one.
+	CardNote string
+
 	disk fileSystem // nil: the kernel's
 }
 

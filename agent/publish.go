@@ -44,8 +44,10 @@ func (a *Agent) publish() {
 	}
 	v.status.Warnings = append(v.status.Warnings, a.storeWarnings()...)
 	v.status.StoreKey = a.store.keyInUse()
-	if w := a.accessNotice(); w != (Warning{}) {
-		v.status.Warnings = append(v.status.Warnings, w)
+	for _, w := range []Warning{a.accessNotice(), a.cardNotice()} {
+		if w != (Warning{}) {
+			v.status.Warnings = append(v.status.Warnings, w)
+		}
 	}
 	v.status.Displays = a.allDisplays()
 	if v.status.AuthorizeURL != "" {

@@ -61,6 +61,7 @@ var problems = []problem{ //nolint:gochecknoglobals // a constant table
 	{"state_in_memory", "The state directory is in memory, so a link does not survive a reboot.", "Set state_dir to a directory on a disk."},
 	{"state_on_fat", "The state directory is on FAT: a power cut can cost the link, and all may be able to read it.", "Set state_dir to a directory on ext4, for example."},
 	{"other_board", "The link was made on another device, and if both use it, either can lose it.", "If the card was copied: lwa-agent unlink, and link it again. If the board was exchanged: nothing, or lwa-agent relink."},
+	{"card_refused", "What is on the boot partition was not taken over, or not all of it.", "lwa-agent-RESULT.txt beside it says why. Mend it, then: sudo systemctl restart lwa-agent-provision lwa-agent."},
 	{"access", "A rule of [[access]] names a user or group that this device does not have.", "Correct the name, or make that user or group: it is looked for every 30 s."},
 	{"token_file", "A [[token_file]] cannot be written.", "Use a path below /run/lwa-agent, or allow another with ReadWritePaths= (systemctl edit lwa-agent)."},
 

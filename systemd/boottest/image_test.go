@@ -97,7 +97,10 @@ func TestImageFromItsBuildToItsDevices(t *testing.T) {
 		hostWrite(t, root, partition+"/lwa-agent.toml", "client_id = \""+lwatest.WebClientID+"\nregion = \"mars\"\n")
 		d.reboot()
 		d.networkUp()
-		d.awaitStatus(time.Minute, "it to be linked as before", linked)
+		st := d.awaitStatus(time.Minute, "it to be linked as before", linked)
+		if !slices.Contains(st.Warnings, agent.CardRefused()) {
+			t.Errorf("nobody who looks at the status hears that the card was refused: %+v", st.Warnings)
+		}
 		report := d.must("cat", "/boot/firmware/lwa-agent-RESULT.txt")
 		if !strings.Contains(report, "lwa-agent.toml:1: ") {
 			t.Errorf("the report does not name the line:\n%s", report)
@@ -108,7 +111,9 @@ func TestImageFromItsBuildToItsDevices(t *testing.T) {
 		hostWrite(t, root, partition+"/lwa-agent.toml", config+"\n[device]\nproduct_id = \"\" # mended\n")
 		d.reboot()
 		d.networkUp()
-		d.awaitStatus(time.Minute, "it to be linked as before", linked)
+		if st := d.awaitStatus(time.Minute, "it to be linked as before", linked); slices.Contains(st.Warnings, agent.CardRefused()) {
+			t.Errorf("the card is mended, and the status warns still: %+v", st.Warnings)
+		}
 		d.noFailedUnits()
 		if text := d.must("cat", "/etc/lwa-agent/config.toml"); !strings.Contains(text, "# mended") {
 			t.Errorf("the configuration is the old one:\n%s", text)

@@ -47,15 +47,39 @@ in it changes nothing.`,
 			if len(args) == 1 {
 				dirs = args
 			}
-			for _, dir := range dirs {
-				p := provision{app: a, boot: dir, config: a.configPath, credential: credential}
-				if found, err := p.run(); found || err != nil {
-					return err
-				}
-			}
-			a.say("there is nothing to take over in %s", strings.Join(dirs, " or "))
-			return nil
+			err := a.provision(dirs)
+			leaveNote(cardNote(config.RuntimeDir(a.configPath)), err != nil)
+			return err
 		},
+	}
+}
+
+// provision takes over what the first of the directories has that has something.
+func (a *app) provision(dirs []string) error {
+	for _, dir := range dirs {
+		p := provision{app: a, boot: dir, config: a.configPath, credential: credential}
+		if found, err := p.run(); found || err != nil {
+			return err
+		}
+	}
+	a.say("there is nothing to take over in %s", strings.Join(dirs, " or "))
+	return nil
+}
+
+// cardNote is the file that tells the agent with this runtime directory that its
+// card was refused: beside it, where the unit may write, and in memory, since the
+// next boot looks at the card anew.
+func cardNote(runtimeDir string) string { return filepath.Clean(runtimeDir) + "-provision/refused" }
+
+// leaveNote makes sure that the note is there, or is not. The exit status tells as
+// well, so that failing here is no failure.
+func leaveNote(path string, refused bool) {
+	if !refused {
+		_ = os.Remove(path)
+		return
+	}
+	if os.MkdirAll(filepath.Dir(path), 0o755) == nil { // made by the unit already; a umask would keep the agent out
+		_ = os.WriteFile(path, nil, 0o644)
 	}
 }
 

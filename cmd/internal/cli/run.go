@@ -175,7 +175,7 @@ func agentConfig(cfg config.Config, env config.Env) agent.Config {
 		},
 		Method: cfg.Method, Code: cfg.Code, BootSpread: cfg.BootSpread, Inbox: cfg.Inbox, TokenFiles: cfg.TokenFiles, Access: cfg.Access,
 		StateDir: cfg.StateDir, RuntimeDir: cfg.RuntimeDir, BootID: bootID(env), BoardID: agent.BoardID(), Version: shortVersion(),
-		Uptime: agent.Uptime, StoreKeyFile: storeKeyFile(env),
+		Uptime: agent.Uptime, StoreKeyFile: storeKeyFile(env), CardNote: cardNote(cfg.RuntimeDir),
 	}
 }
 

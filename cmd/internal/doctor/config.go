@@ -45,8 +45,8 @@ func (f *facts) refusedOnBootPartition() []Finding {
 	if !f.packaged() || f.units[provisionUnit]["ActiveState"] != "failed" {
 		return nil
 	}
-	return one(fault("it says why: cat /boot/firmware/lwa-agent-RESULT.txt, or journalctl -b -u lwa-agent-provision; then: sudo systemctl restart lwa-agent-provision lwa-agent",
-		"what is on the boot partition was not taken over, or not all of it"))
+	w := agent.CardRefused()
+	return one(fault(w.Hint, "%s", w.Message))
 }
 
 func configFaults(f *facts) (all []Finding) {

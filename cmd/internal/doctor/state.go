@@ -87,7 +87,9 @@ func writesOf(s *agent.Status) string {
 func (f *facts) stateWarnings() (all []Finding) {
 	if f.status != nil {
 		for _, w := range f.status.Warnings {
-			all = append(all, warn(w.Hint, "%s", w.Message))
+			if w.Code != agent.CardRefused().Code { // of that checkConfig tells
+				all = append(all, warn(w.Hint, "%s", w.Message))
+			}
 		}
 	}
 	return all
