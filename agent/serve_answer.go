@@ -17,6 +17,10 @@ const (
 	writeTimeout = 2 * time.Second
 	readTimeout  = 10 * time.Second // for a body, which a person may type
 	maxBody      = 8 << 10          // bytes; a code or an address has at most 4,096
+
+	// So many bytes of a body that is not wanted are let pass, where net/http would
+	// of one that is longer than 256 KiB read none.
+	maxUnwanted = 1 << 20
 )
 
 func failReply(w http.ResponseWriter, r replied) {
@@ -63,9 +67,13 @@ func notACode(err error) Problem {
 // readBody returns a small body, or answers why not.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		fail(w, http.StatusRequestEntityTooLarge, Problem{Code: "too_long", Message: "the text is longer than 8 KiB or ended early", Hint: "send the code or the address alone"})
+	var body []byte
+	var err error
+	if r.ContentLength <= maxBody { // else nothing is read: a client that asks first (Expect) need not send it
+		body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	}
+	if err != nil || max(r.ContentLength, int64(len(body))) > maxBody {
+		turnAway(w, r, http.StatusRequestEntityTooLarge, Problem{Code: "too_long", Message: "the text is longer than 8 KiB or ended early", Hint: "send the code or the address alone"})
 		return nil, false
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})

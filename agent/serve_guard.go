@@ -62,10 +62,13 @@ func (a *Agent) needs(needed right, next http.HandlerFunc) http.HandlerFunc {
 }
 
 // turnAway answers and closes. A client that is still sending would get an error
-// for that and not see the answer, so a small body is let pass.
+// for that and not see the answer, so its body is let pass, within bounds; one that
+// asks before it sends (RFC 9110 section 10.1.1) is not asked to.
 func turnAway(w http.ResponseWriter, r *http.Request, status int, p Problem) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout))
-	_, _ = io.CopyN(io.Discard, r.Body, 2*maxBody) // the answer is the same whatever comes of it
+	if r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, maxUnwanted) // the answer is the same whatever comes of it
+	}
 	w.Header().Set("Connection", "close")
 	fail(w, status, p)
 }
