@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -149,7 +150,7 @@ func (a *Agent) take(e take) event {
 	if errors.Is(err, unix.EROFS) {
 		hint = "if it was made anew: systemctl restart lwa-agent; a directory of your own needs ReadWritePaths= in the agent's unit"
 	}
-	return taken{refusal{e.file.path(), err.Error(), hint}}
+	return taken{refusal{e.file.path(), err.Error(), cmp.Or(cureOfKernel(err, e.file.dir), hint)}}
 }
 
 // log writes a line with the texts that are not empty, in pairs of key and text.

@@ -53,7 +53,10 @@ func missingDirMessage(err error) string {
 
 func missingDirHint(dir string, err error) string {
 	group, word := shellWord(ownGroup()), shellWord(dir)
+	cure := cureOfKernel(err, dir)
 	switch {
+	case cure != "":
+		return cure
 	case dir == packagedSpool:
 		return "run as root: systemd-tmpfiles --create"
 	case errors.Is(err, unix.ENOENT):

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -107,7 +108,7 @@ func refuseReading(file droppedFile, err error) refusal {
 	case errors.Is(err, unix.EXDEV):
 		return refusal{path, "it is on another file system that is mounted on it", "copy the file itself here"}
 	default:
-		return refusal{path, fmt.Sprintf("it cannot be read: %v", err), "remove it and drop it again"}
+		return refusal{path, fmt.Sprintf("it cannot be read: %v", err), cmp.Or(cureOfKernel(err, file.dir), "remove it and drop it again")}
 	}
 }
 

@@ -57,11 +57,14 @@ func (a *Agent) lookAtDisk() diskNews {
 const storeHint = "free space on the disk or make it writable; it is tried again by itself"
 
 func (a *Agent) cureOfStore(err error) string {
+	cure := cureOfKernel(err, a.store.dir)
 	switch {
 	case errors.Is(err, errStoreKey):
 		return storeKeyHint
 	case errors.Is(err, errUndecryptable):
 		return "make the state directory writable, then: systemctl restart lwa-agent"
+	case a.store.blocked == nil && cure != "":
+		return cure
 	case a.store.blocked != nil, errors.Is(err, fs.ErrPermission):
 		return storeOwnerHint
 	case errors.Is(err, fs.ErrNotExist):

@@ -1,11 +1,14 @@
 package doctor_test
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,6 +65,7 @@ func ills() []ill {
 		{"drop directory gone", "fault inbox: INBOX does not exist", func(w *ward) { w.configure(); _ = os.Remove(w.path("inbox")) }},
 		{"drop directory that is a file", "fault inbox: INBOX is no directory", func(w *ward) { w.configure(); _ = os.Remove(w.path("inbox")); w.write("inbox", "") }},
 		{"drop directory without a sticky bit", "warning inbox: everybody can write to INBOX", func(w *ward) { w.configure(); _ = os.Chmod(w.path("inbox"), 0o777) }},
+		{"drop directory that is immutable", "fault inbox: nothing can be dropped into INBOX: it is immutable", (*ward).immutableInbox},
 		{"state damaged", "fault state: STATE/link.json cannot be used: checksum: damaged", func(w *ward) { w.configure(); w.write("state/link.json", "{}\n") }},
 		{"state that was damaged", "warning state: STATE/link.json.damaged was damaged once", func(w *ward) { w.write("state/link.json", "{}\n"); w.start() }},
 		{"state for all to read", "warning state: others may read 1 of what is in STATE", func(w *ward) { w.link(); _ = os.Chmod(w.path("state/link.json"), 0o644) }},
@@ -182,6 +186,18 @@ func (w *ward) drop() {
 	}
 	w.write("inbox/code", address+"\n")
 	w.await(`"last_error"`)
+}
+
+func (w *ward) immutableInbox() {
+	w.configure()
+	if out, err := exec.CommandContext(w.Context(), "chattr", "+i", w.path("inbox")).CombinedOutput(); err != nil {
+		missing(w.T, fmt.Sprintf("chattr (package e2fsprogs) does not work here: %v %s", err, out))
+	}
+	w.Cleanup(func() {
+		if err := exec.CommandContext(context.Background(), "chattr", "-i", w.path("inbox")).Run(); err != nil {
+			w.Error(err)
+		}
+	})
 }
 
 func (w *ward) credential(mode os.FileMode) {

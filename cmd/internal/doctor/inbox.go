@@ -89,6 +89,8 @@ func (f *facts) tryDrop(ctx context.Context, dir, what string) Finding {
 	// A dot before a name: the agent passes it over.
 	file, err := os.CreateTemp(dir, ".lwa-agent-doctor-")
 	switch {
+	case errors.Is(err, unix.EPERM):
+		return fault("sudo chattr -i -a "+shell.Word(dir), "nothing can be dropped into %s: it is immutable", what)
 	case errors.Is(err, fs.ErrPermission):
 		return unseen(f.cureOfStranger(), "%s: you may not drop anything there", what)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
