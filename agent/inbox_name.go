@@ -19,22 +19,6 @@ func printablePath(path string) string {
 	return path
 }
 
-// shellWord is a path that can be pasted into a shell, as root, whoever made
-// the name up.
-func shellWord(path string) string {
-	special := func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("/._-+,@%", r)
-	}
-	switch {
-	case printablePath(path) != path:
-		return "FILE"
-	case path != "" && !strings.ContainsFunc(path, special):
-		return path
-	default:
-		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-	}
-}
-
 // packagedSpool is the directory that the package's tmpfiles.d makes.
 const packagedSpool = "/var/spool/lwa-agent"
 

@@ -11,8 +11,8 @@ import (
 	"os"
 	"time"
 
+	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/movein"
-	"lwa-agent/cmd/internal/shell"
 	"lwa-agent/cmd/internal/socket"
 
 	"github.com/spf13/cobra"
@@ -142,9 +142,9 @@ func setupFlags(found movein.Found) string {
 	if found.HasSecret {
 		flags = " --tab 2"
 	}
-	flags += " --client-id " + shell.Word(found.ClientID)
+	flags += " --client-id " + agent.ShellWord(found.ClientID)
 	if found.ProductID != "" {
-		flags += " --product-id " + shell.Word(found.ProductID)
+		flags += " --product-id " + agent.ShellWord(found.ProductID)
 	}
 	return flags
 }

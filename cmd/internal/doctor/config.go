@@ -12,7 +12,6 @@ import (
 
 	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/config"
-	"lwa-agent/cmd/internal/shell"
 )
 
 // maxProblems of one kind are shown: the report is one screen.
@@ -33,7 +32,7 @@ func checkConfig(_ context.Context, f *facts) []Finding {
 		all = append(all, warn(cure, "%s", message))
 	}
 	if !f.owner.may(f.ConfigPath, 4) {
-		all = append(all, fault("sudo chgrp "+f.groupWord(f.owner.gid)+" "+shell.Word(f.ConfigPath)+" && sudo chmod 0640 "+shell.Word(f.ConfigPath),
+		all = append(all, fault("sudo chgrp "+f.groupWord(f.owner.gid)+" "+agent.ShellWord(f.ConfigPath)+" && sudo chmod 0640 "+agent.ShellWord(f.ConfigPath),
 			"the agent may not read %s", f.ConfigPath))
 	}
 	return all
@@ -124,7 +123,7 @@ func (f *facts) secretFiles() (all []Finding) {
 		switch {
 		case path == "" || err != nil:
 		case st.Mode().Perm()&0o007 != 0 && path != f.cfg.SecretFile: // of that one the configuration warns
-			all = append(all, warn("sudo chmod 0600 "+shell.Word(path), "everybody on this device can read %s", path))
+			all = append(all, warn("sudo chmod 0600 "+agent.ShellWord(path), "everybody on this device can read %s", path))
 		case st.Size() == 0:
 			all = append(all, warn("write the client secret there, or remove the file", "%s is empty, so there is no client secret", path))
 		}

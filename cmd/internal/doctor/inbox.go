@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lwa-agent/agent"
-	"lwa-agent/cmd/internal/shell"
 )
 
 // checkInbox drops an empty file of a name that the agent passes over into each
@@ -55,7 +54,7 @@ func (f *facts) inbox(ctx context.Context, path string) []Finding {
 		all = append(all, fault(f.makeInbox(dir), "the agent may not read %s and take files away there", dir))
 	}
 	if st.Mode().Perm()&0o002 != 0 && st.Mode()&fs.ModeSticky == 0 {
-		all = append(all, warn("sudo chmod o-w "+shell.Word(dir), "everybody can write to %s and remove the files of others", dir))
+		all = append(all, warn("sudo chmod o-w "+agent.ShellWord(dir), "everybody can write to %s and remove the files of others", dir))
 	}
 	if why := deafFileSystem(dir); why != "" {
 		return append(all, warn("nothing, if half a minute does not matter", "%s is %s, where a drop from another machine is seen within 30 s only", what, why))
@@ -64,7 +63,7 @@ func (f *facts) inbox(ctx context.Context, path string) []Finding {
 }
 
 func (f *facts) makeInbox(dir string) string {
-	return fmt.Sprintf("sudo install -d -m 3770 -o %s -g %s %s", f.userWord(), f.groupWord(f.owner.gid), shell.Word(dir))
+	return fmt.Sprintf("sudo install -d -m 3770 -o %s -g %s %s", f.userWord(), f.groupWord(f.owner.gid), agent.ShellWord(dir))
 }
 
 // dropWait is how long the kernel may take to tell of a new file.
@@ -90,11 +89,11 @@ func (f *facts) tryDrop(ctx context.Context, dir, what string) Finding {
 	file, err := os.CreateTemp(dir, ".lwa-agent-doctor-")
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return fault("sudo chattr -i -a "+shell.Word(dir), "nothing can be dropped into %s: it is immutable", what)
+		return fault("sudo chattr -i -a "+agent.ShellWord(dir), "nothing can be dropped into %s: it is immutable", what)
 	case errors.Is(err, fs.ErrPermission):
 		return unseen(f.cureOfStranger(), "%s: you may not drop anything there", what)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return fault("free space: df -h "+shell.Word(dir), "nothing can be dropped into %s: the disk is full", what)
+		return fault("free space: df -h "+agent.ShellWord(dir), "nothing can be dropped into %s: the disk is full", what)
 	case errors.Is(err, unix.EROFS):
 		return fault("mount it writable, or correct [inbox] paths", "nothing can be dropped into %s: it is read-only", what)
 	case err != nil:

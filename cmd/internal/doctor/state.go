@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"lwa-agent/agent"
-	"lwa-agent/cmd/internal/shell"
 
 	"golang.org/x/sys/unix"
 )
@@ -98,7 +97,7 @@ func (f *facts) stateWarnings() (all []Finding) {
 // ownership reports what the agent could not use, or others could read, as after
 // a backup that was restored.
 func (f *facts) ownership(dir string, entries []fs.DirEntry) (all []Finding) {
-	give := fmt.Sprintf("sudo chown -R %s: %s", f.userWord(), shell.Word(dir))
+	give := fmt.Sprintf("sudo chown -R %s: %s", f.userWord(), agent.ShellWord(dir))
 	foreign, open := 0, 0
 	for _, name := range append(names(entries), "") {
 		st, err := os.Lstat(filepath.Join(dir, name))
@@ -116,7 +115,7 @@ func (f *facts) ownership(dir string, entries []fs.DirEntry) (all []Finding) {
 		all = append(all, fault(give+" && sudo systemctl restart lwa-agent", "%d of what is in %s is not the agent's own", foreign, dir))
 	}
 	if open > 0 {
-		all = append(all, warn("sudo chmod -R go= "+shell.Word(dir), "others may read %d of what is in %s", open, dir))
+		all = append(all, warn("sudo chmod -R go= "+agent.ShellWord(dir), "others may read %d of what is in %s", open, dir))
 	}
 	return all
 }

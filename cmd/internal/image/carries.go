@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"lwa-agent/agent"
 	"lwa-agent/cmd/internal/config"
-	"lwa-agent/cmd/internal/shell"
 )
 
 // Carries returns a problem for each thing in the image that only one device may
@@ -48,7 +48,7 @@ func (c *carried) add(format string, args ...any) { c.all = append(c.all, fmt.Er
 // found adds what a file or directory is, with the command that cleans the image.
 func (c *carried) found(name, what, command string, files ...string) {
 	for _, f := range files {
-		command += " " + shell.Word(c.path(f))
+		command += " " + agent.ShellWord(c.path(f))
 	}
 	c.add("%s %s; clean it with: %s", c.path(name), what, command)
 }
