@@ -4,7 +4,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -227,15 +226,20 @@ func TestCatalogueNamesTestsThatExist(t *testing.T) {
 // testsOfModule has each test as its package's path, a dot and its name.
 func testsOfModule(t *testing.T) map[string]bool {
 	t.Helper()
-	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	tests := map[string]bool{}
 	must(t, filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {
+		if e != nil && e.IsDir() && strings.HasPrefix(e.Name(), ".") && len(e.Name()) > 2 {
+			return fs.SkipDir // of Git's thousands of files none is a test
+		}
 		if err != nil || e.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		for _, found := range declared.FindAllSubmatch(text, -1) {
-			tests[strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../")+"."+string(found[1])] = true
+		for line := range strings.Lines(string(text)) {
+			name, _, is := strings.Cut(strings.TrimPrefix(line, "func "), "(")
+			if is && (strings.HasPrefix(line, "func Test") || strings.HasPrefix(line, "func Fuzz")) {
+				tests[strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../")+"."+name] = true
+			}
 		}
 		return err
 	}))

@@ -31,6 +31,8 @@ type house struct {
 	line  *wire
 	cutAt int // of the next line
 
+	looked *view // the last that holds no secret
+
 	before  func(a *Agent)                            // what happens before the loop runs
 	through func(http.RoundTripper) http.RoundTripper // what lies between the line and Amazon; nil: nothing
 	stop    context.CancelFunc

@@ -132,6 +132,7 @@ func TestMetricsTellWhatTheStatusTells(t *testing.T) {
 func TestRefreshesAreCountedByTheirOutcome(t *testing.T) {
 	codeStory(t, lwatest.Options{}, func(t *testing.T, h *house) {
 		h.link()
+		refreshes := func() [tallied]uint64 { return h.agent.view.Load().tally.refreshes }
 		counts := func() string {
 			text := metricsOf(h.agent.view.Load(), nil, h.cfg.Uptime())
 			s := samples(t, text)
@@ -147,7 +148,12 @@ func TestRefreshesAreCountedByTheirOutcome(t *testing.T) {
 		}
 		worked := h.agent.view.Load().tally.last
 		h.sim.Fail(lwatest.Busy(503, 0), 1, lwatest.Refresh)
-		h.until("one that failed for a moment, and the next that worked", 50*time.Minute, func() bool { return counts() == "2 1 0 0 0" })
+		h.until("one that failed for a moment, and the next that worked", 50*time.Minute, func() bool {
+			return refreshes() == [tallied]uint64{refreshWorked: 2, refreshPassing: 1}
+		})
+		if got := counts(); got != "2 1 0 0 0" {
+			t.Errorf("%s, want one that failed for a moment and two that worked", got)
+		}
 		if h.agent.view.Load().tally.last <= worked {
 			t.Error("the last success is still the first one")
 		}

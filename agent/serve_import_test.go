@@ -50,6 +50,7 @@ func TestTokenOfAnotherProgramBecomesTheLink(t *testing.T) {
 }
 
 func TestWhatIsNoTokenIsRefusedWithoutBeingShown(t *testing.T) {
+	t.Parallel() // Amazon's 503 is waited out
 	s := serveAgent(t, nil)
 	for _, body := range []string{
 		"", "Atzr|bare", "{}", `{"refresh_token":7}`, `{"refresh_token":"Atzr|secret\n"}`, `{"refresh_token":"Atzr|secret"} {}`,

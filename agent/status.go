@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -59,6 +60,28 @@ type Status struct {
 
 	// Handouts is who took the access token since the start, at GET /status alone.
 	Handouts []Handout `json:"handouts,omitempty"`
+}
+
+// equal reports whether t says the same as s, and so has the same JSON. It is asked
+// after each event, of which few are news; reflect.DeepEqual takes as long as the
+// JSON does.
+func (s Status) equal(t Status) bool {
+	return s.State == t.State && s.Reason == t.Reason && s.Method == t.Method &&
+		s.AuthorizeURL == t.AuthorizeURL && s.UserCode == t.UserCode && s.VerificationURI == t.VerificationURI &&
+		s.LinkPage == t.LinkPage && s.RedirectURI == t.RedirectURI && s.ComesBack == t.ComesBack &&
+		same(s.Loopback, t.Loopback) && same(s.LinkExpiresAt, t.LinkExpiresAt) && same(s.NextLinkAt, t.NextLinkAt) &&
+		s.PollSeconds == t.PollSeconds && slices.Equal(s.Inbox, t.Inbox) && s.CodePending == t.CodePending &&
+		s.Account == t.Account && slices.Equal(s.Scopes, t.Scopes) && s.SerialNumber == t.SerialNumber &&
+		same(s.LinkedSince, t.LinkedSince) && same(s.ExpiresAt, t.ExpiresAt) && same(s.NextRefresh, t.NextRefresh) &&
+		same(s.LastError, t.LastError) && slices.Equal(s.Warnings, t.Warnings) && slices.Equal(s.Displays, t.Displays) &&
+		s.Clock == t.Clock && s.StoreWrites == t.StoreWrites && s.StoreKey == t.StoreKey && s.Version == t.Version &&
+		slices.Equal(s.Handouts, t.Handouts)
+}
+
+// same reports whether both are nil, or point to equal values. Two times may be
+// the same moment and yet differ: they are not told in the same words then.
+func same[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // PairURL is VerificationURI with the user code in it, as the QR codes of

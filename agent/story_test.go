@@ -41,6 +41,10 @@ func (h *house) status() Status {
 	h.t.Helper()
 	synctest.Wait()
 	v := h.agent.view.Load()
+	if v == h.looked {
+		return v.status
+	}
+	h.looked = v
 	if bytes.Contains(v.json, []byte("Atza|")) || bytes.Contains(v.json, []byte("Atzr|")) || bytes.Contains(v.json, []byte("oa2-cs")) {
 		h.t.Errorf("the status holds a secret: %s", v.json)
 	}
