@@ -3,6 +3,7 @@ package displaytest
 import (
 	"fmt"
 	"image"
+	"image/color"
 	"image/draw"
 	"image/png"
 	"os"
@@ -18,12 +19,7 @@ import (
 // DecodeQR reads the QR code in a picture, as a phone that takes only dark on
 // light does.
 func DecodeQR(picture image.Image) (string, error) {
-	b := picture.Bounds()
-	grey, ok := picture.(*image.Gray)
-	if !ok || grey.Stride != b.Dx() {
-		grey = image.NewGray(b)
-		draw.Draw(grey, b, picture, b.Min, draw.Src)
-	}
+	b, grey := picture.Bounds(), Grey(picture)
 	source, err := gozxing.NewPlanarYUVLuminanceSource(grey.Pix, b.Dx(), b.Dy(), 0, 0, b.Dx(), b.Dy(), false)
 	if err != nil {
 		return "", fmt.Errorf("preparing the picture for the decoder: %w", err)
@@ -44,6 +40,35 @@ func DecodeQR(picture image.Image) (string, error) {
 		failure = err
 	}
 	return "", fmt.Errorf("no QR code can be read: %w", failure)
+}
+
+// Grey is picture without its colours.
+//
+//go:norace
+func Grey(picture image.Image) *image.Gray {
+	b := picture.Bounds()
+	if grey, ok := picture.(*image.Gray); ok && grey.Stride == b.Dx() {
+		return grey
+	}
+	grey := image.NewGray(b)
+	screen, ok := picture.(*image.NRGBA)
+	if !ok {
+		draw.Draw(grey, b, picture, b.Min, draw.Src)
+		return grey
+	}
+	var last color.NRGBA // pixels are mostly what the one before is
+	var value byte       // of it
+	for y := range b.Dy() {
+		row := grey.Pix[y*grey.Stride:][:b.Dx()]
+		for x := range row {
+			four := screen.Pix[y*screen.Stride+4*x:][:4]
+			if c := (color.NRGBA{four[0], four[1], four[2], four[3]}); c != last {
+				last, value = c, color.GrayModel.Convert(c).(color.Gray).Y
+			}
+			row[x] = value
+		}
+	}
+	return grey
 }
 
 // decodable is the number of pixels per module that a good camera gives.
@@ -90,7 +115,8 @@ func Zbarimg(t testing.TB, path string) string {
 	t.Helper()
 	NeedTool(t, "zbarimg", "zbar-tools")
 	cmd := exec.CommandContext(t.Context(), "zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", path)
-	var complaints strings.Builder // it also complains when all is well, of a missing D-Bus
+	cmd.Env = append(os.Environ(), "OMP_NUM_THREADS=1") // ImageMagick, which opens the picture, would have all processors spin for it
+	var complaints strings.Builder                      // it also complains when all is well, of a missing D-Bus
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()
 	if err != nil {
@@ -98,6 +124,10 @@ func Zbarimg(t testing.TB, path string) string {
 	}
 	return strings.TrimSuffix(string(out), "\n")
 }
+
+// PNG writes pictures that are read once: nobody keeps them, and to make them
+// small takes longer than to read them.
+func PNG() *png.Encoder { return &png.Encoder{CompressionLevel: png.NoCompression} }
 
 // ZbarimgOf reads the QR codes in a picture with Zbarimg.
 func ZbarimgOf(t testing.TB, picture image.Image) string {
@@ -108,7 +138,7 @@ func ZbarimgOf(t testing.TB, picture image.Image) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := png.Encode(f, picture); err != nil {
+	if err := PNG().Encode(f, picture); err != nil {
 		t.Fatal(err)
 	}
 	return Zbarimg(t, path)

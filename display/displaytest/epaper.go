@@ -102,16 +102,9 @@ func NewEPaper(model EPaperModel) *EPaper {
 	p.Reset = &EPaperPin{PinIO: gpio.INVALID, name: "RST", out: p.setReset}
 	p.Busy = &EPaperPin{PinIO: gpio.INVALID, name: "BUSY", read: p.readBusy, wait: p.waitBusy}
 	p.glass = image.NewGray(image.Rect(0, 0, EPaperWidth, EPaperHeight))
-	p.noise(p.glass.Pix)
+	blackOrWhite(p.random, p.glass.Pix)
 	p.PowerCycle()
 	return p
-}
-
-// noise makes pixels black or white.
-func (p *EPaper) noise(pixels []byte) {
-	for i := range pixels {
-		pixels[i] = byte(p.random.IntN(2) * 0xff)
-	}
 }
 
 // PowerCycle takes the power away for a moment: the memory is lost, the picture
@@ -128,9 +121,13 @@ func (p *EPaper) PowerCycle() {
 	p.busyUntil = time.Now().Add(resetTime)
 }
 
+// scramble makes the memories what they are when the power comes: anything.
+//
+//go:norace
 func (p *EPaper) scramble() {
 	for i := range p.black {
-		p.black[i], p.red[i] = byte(p.random.Uint32()), byte(p.random.Uint32())
+		bits := p.random.Uint32()
+		p.black[i], p.red[i] = byte(bits), byte(bits>>8)
 	}
 }
 

@@ -192,6 +192,8 @@ func (p *EPaper) activate() {
 
 // refresh starts to drive each pixel to what the waveform says for its two bits
 // of memory, and says for how long.
+//
+//go:norace
 func (p *EPaper) refresh() time.Duration {
 	driven, frames := p.waveformForm().drives(p.waveform)
 	switch {
@@ -232,11 +234,14 @@ func (p *EPaper) refresh() time.Duration {
 	return time.Duration(frames) * frameTime
 }
 
+//go:norace
 func (p *EPaper) bit(memory []byte, x, y int) byte {
 	return memory[y*p.columns()+x/8] >> (7 - x%8) & 1
 }
 
 // option is what command 0x21 makes of a bit of memory.
+//
+//go:norace
 func option(bit, option byte) byte {
 	switch option & 0x0f {
 	case 0x4:

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
-	"image/color"
 	"io"
 	"slices"
 	"strconv"
@@ -119,7 +118,10 @@ func (f *Framebuffer) Structs(long int) (variable, fixed []byte) {
 func (f *Framebuffer) size() int { return (f.YOffset + f.Height) * f.LineLength }
 
 // all is the memory, of the size that the mode needs.
+//
+//go:norace
 func (f *Framebuffer) all() []byte {
+	f.memory = slices.Grow(f.memory, max(0, f.size()-len(f.memory)))
 	for len(f.memory) < f.size() { // no two rows alike, nothing that a picture would have
 		f.memory = append(f.memory, byte(len(f.memory)*167>>3))
 	}
@@ -253,13 +255,16 @@ func (f *Framebuffer) Picture() *image.NRGBA {
 			for i, b := range visible[(f.YOffset+y)*f.LineLength+(f.XOffset+x)*pixel:][:pixel] {
 				value |= uint32(b) << (8 * i)
 			}
-			picture.SetNRGBA(x, y, color.NRGBA{R: f.Red.of(value), G: f.Green.of(value), B: f.Blue.of(value), A: f.Transparency.of(value)})
+			four := picture.Pix[picture.PixOffset(x, y):][:4]
+			four[0], four[1], four[2], four[3] = f.Red.of(value), f.Green.of(value), f.Blue.of(value), f.Transparency.of(value)
 		}
 	}
 	return picture
 }
 
 // of is the colour in a pixel; one without bits is full, as opacity then is.
+//
+//go:norace
 func (b Bitfield) of(pixel uint32) uint8 {
 	if b.Length == 0 {
 		return 0xff

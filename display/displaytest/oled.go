@@ -3,7 +3,6 @@ package displaytest
 import (
 	"fmt"
 	"image"
-	"image/color"
 	"math/rand/v2"
 	"sync"
 )
@@ -126,7 +125,7 @@ func (o *OLED) Picture() *image.Gray {
 	for y := range o.height {
 		for x := range o.width {
 			if o.lit(x, y) {
-				picture.SetGray(x, y, color.Gray{0xff})
+				picture.Pix[y*picture.Stride+x] = 0xff
 			}
 		}
 	}
@@ -137,6 +136,8 @@ func (o *OLED) Picture() *image.Gray {
 // wired for the alternate layout of the common pins, that of 32 lines for the
 // sequential one (SSD1306 table 10-3): with the wrong layout, half of the lines
 // are elsewhere, or nowhere.
+//
+//go:norace
 func (o *OLED) lit(x, y int) bool {
 	if !o.on || !o.pump {
 		return false
@@ -162,6 +163,8 @@ func (o *OLED) lit(x, y int) bool {
 }
 
 // pin is the common pin that carries the nth of the 64 outputs.
+//
+//go:norace
 func pin(n int, alternate, swapSides bool) int {
 	if alternate {
 		n = n/2 + n%2*32
@@ -175,6 +178,8 @@ func pin(n int, alternate, swapSides bool) int {
 // lineAt is the line that is driven on a common pin (SSD1306 tables 10-1 and
 // 10-2): offset turns the lines round, and those beyond the multiplex ratio
 // are not driven.
+//
+//go:norace
 func (o *OLED) lineAt(common int) (line int, driven bool) {
 	for n := range 64 {
 		if pin(n, o.alternate, o.swapSides) != common {

@@ -25,20 +25,45 @@ func (s *Sheet) Halt() error { return nil }
 // Draw implements periph.Drawer.
 func (s *Sheet) Draw(dst image.Rectangle, src image.Image, at image.Point) error {
 	s.Draws++
+	if grey, ok := src.(*image.Gray); ok && dst == s.Rect && at == grey.Rect.Min && grey.Rect.Size() == s.Rect.Size() {
+		copyGray(s.Gray, grey)
+		return nil
+	}
 	draw.Draw(s.Gray, dst, src, at, draw.Src)
 	return nil
+}
+
+// copyGray makes to what from is, of the same size: image/draw asks for each pixel
+// of it by itself.
+func copyGray(to, from *image.Gray) {
+	width := to.Rect.Dx()
+	for y := range to.Rect.Dy() {
+		copy(to.Pix[y*to.Stride:][:width], from.Pix[y*from.Stride:][:width])
+	}
 }
 
 // Noise is a picture in which every pixel counts.
 //
 //go:norace
 func Noise(bounds image.Rectangle) *image.Gray {
-	random := rand.New(rand.NewPCG(1, 2))
 	picture := image.NewGray(bounds)
-	for i := range picture.Pix {
-		picture.Pix[i] = byte(random.IntN(2)) * 0xff
-	}
+	blackOrWhite(rand.New(rand.NewPCG(1, 2)), picture.Pix)
 	return picture
+}
+
+// blackOrWhite makes pixels one or the other at random, 64 of them with each
+// number that is drawn.
+//
+//go:norace
+func blackOrWhite(random *rand.Rand, pixels []byte) {
+	var bits uint64
+	for i := range pixels {
+		if i%64 == 0 {
+			bits = random.Uint64()
+		}
+		pixels[i] = -byte(bits & 1)
+		bits >>= 1
+	}
 }
 
 // Differing is how many pixels are not the same; all, where not even the sizes
