@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/draw"
 	"slices"
 	"time"
 
@@ -67,7 +66,7 @@ var _ periph.Drawer = (*epaper)(nil)
 // the same way up as Waveshare's examples.
 func newEPaper(m *epaperModel, wires epaperWires) *epaper {
 	e := &epaper{epaperWires: wires, model: m, picture: image.NewGray(image.Rect(0, 0, epaperLength, epaperBreadth))}
-	draw.Draw(e.picture, e.picture.Rect, image.White, image.Point{}, draw.Src)
+	e.picture.Pix = bytes.Repeat([]byte{0xff}, len(e.picture.Pix))
 	return e
 }
 
@@ -83,7 +82,10 @@ func (e *epaper) Bounds() image.Rectangle { return e.picture.Rect }
 // most 12 s, and none when the picture stays as it is. After an error the next
 // Draw shows the whole picture, with what failed.
 func (e *epaper) Draw(dst image.Rectangle, src image.Image, sp image.Point) error {
-	draw.Draw(e.picture, dst, src, sp, draw.Src)
+	area, sp := clip(e, dst, src, sp)
+	for y := area.Min.Y; y < area.Max.Y; y++ {
+		readRow(e.picture.Pix[e.picture.PixOffset(area.Min.X, y):][:area.Dx()], src, sp.Add(image.Pt(0, y-area.Min.Y)))
+	}
 	memory := e.memory()
 	if bytes.Equal(memory, e.shown) {
 		return nil

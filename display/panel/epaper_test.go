@@ -76,14 +76,14 @@ func (b *epaperBench) draw(to image.Rectangle, src image.Image) {
 }
 
 // wantGlass compares what is on the glass with a picture as it was drawn.
+//
+//go:norace
 func (b *epaperBench) wantGlass(want *image.Gray, reason string) {
 	b.t.Helper()
 	glass, wrong := b.Glass(), 0
 	for y := range displaytest.EPaperHeight {
 		for x := range displaytest.EPaperWidth {
-			at := map[int]image.Point{
-				0: {249 - y, x}, 90: {x, y}, 180: {y, 121 - x}, 270: {121 - x, 249 - y},
-			}[b.degrees]
+			at := [...]image.Point{{249 - y, x}, {x, y}, {y, 121 - x}, {121 - x, 249 - y}}[b.degrees/90]
 			if glass.GrayAt(x, y) != want.GrayAt(at.X, at.Y) {
 				wrong++
 			}

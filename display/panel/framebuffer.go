@@ -111,6 +111,13 @@ func readRow(row []uint8, src image.Image, at image.Point) {
 		copy(row, grey.Pix[grey.PixOffset(at.X, at.Y):])
 		return
 	}
+	if _, ok := src.(*image.Uniform); ok {
+		row[0] = brightness(src, at.X, at.Y)
+		for n := 1; n < len(row); n *= 2 {
+			copy(row[n:], row[:n])
+		}
+		return
+	}
 	for i := range row {
 		row[i] = brightness(src, at.X+i, at.Y)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/png"
 	"os"
 	"path/filepath"
 	"testing"
@@ -159,7 +158,7 @@ func read(t *testing.T, name string, picture *image.Gray, want string) {
 	path := filepath.Join(t.ArtifactDir(), name+".png")
 	file, err := os.Create(path)
 	if err == nil {
-		err = errors.Join(png.Encode(file, photo), file.Close())
+		err = errors.Join(displaytest.PNG().Encode(file, photo), file.Close())
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -10,12 +10,12 @@ import (
 )
 
 func TestPartsLandWhereTheyShould(t *testing.T) {
+	sheet := displaytest.Noise(image.Rect(-40, -40, 200, 200)) // parts begin anywhere, and hang over the edges
 	for _, driver := range []string{"ssd1306", "sh1106"} {
 		for _, degrees := range []int{0, 90, 180, 270} {
 			p := plugIn(t, driver, Config{Rotate: degrees})
 			want := image.NewGray(p.drawer.Bounds())
 			p.draw(t, want)
-			sheet := displaytest.Noise(image.Rect(-40, -40, 200, 200)) // parts begin anywhere, and hang over the edges
 			random := rand.New(rand.NewPCG(3, 4))
 			for range 30 {
 				at := image.Pt(random.IntN(128), random.IntN(128))
