@@ -161,11 +161,15 @@ func frame(picture *image.Gray) {
 
 func fill(picture *image.Gray, area image.Rectangle, value byte) {
 	area = area.Intersect(picture.Rect)
-	for y := area.Min.Y; y < area.Max.Y; y++ {
-		row := picture.Pix[picture.PixOffset(area.Min.X, y):][:area.Dx()]
-		for x := range row {
-			row[x] = value
-		}
+	if area.Empty() {
+		return
+	}
+	first := picture.Pix[picture.PixOffset(area.Min.X, area.Min.Y):][:area.Dx()]
+	for x := range first {
+		first[x] = value
+	}
+	for y := area.Min.Y + 1; y < area.Max.Y; y++ {
+		copy(picture.Pix[picture.PixOffset(area.Min.X, y):], first)
 	}
 }
 

@@ -168,7 +168,8 @@ func TestCodeForTypingIsSeenBesideEveryQRCode(t *testing.T) {
 	other := pair()
 	other.Code = "XXXXXX" // and the same to scan
 	for _, width := range []int{64, 78, 116, 128} {
-		for height := 64; height < 140; height += 3 {
+		for i := range displaytest.Spread(26, 6) {
+			height := 64 + 3*i
 			var pictures [2]*displaytest.Sheet
 			for i, s := range []display.Screen{pair(), other} {
 				pictures[i] = displaytest.NewSheet(width, height)

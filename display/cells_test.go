@@ -188,20 +188,19 @@ func checkLit(t *testing.T, p displaytest.Picture) {
 func TestNothingOutgrowsTheTerminal(t *testing.T) {
 	screens := []display.Screen{pair(), offer(t, 221), offer(t, 469)}
 	drawn := map[string]int{}
-	for rows := 5; rows <= 67; rows += 7 {
-		for columns := 20; columns <= 240; columns += 21 {
-			s := screens[(rows+columns)%len(screens)]
-			c := utf8Cells(columns, rows)
-			if (rows+columns)%4 == 0 {
-				c.NoHalfBlock, c.ASCII = "the locale C is not UTF-8", true
-			}
-			out, shows := c.FullScreen(s)
-			if c.ASCII && strings.ContainsFunc(out, func(r rune) bool { return r > 0x7f }) {
-				t.Fatalf("%dx%d: not ASCII, as this locale needs: %q", columns, rows, out)
-			}
-			checkTerminal(t, s, out, shows, columns, rows)
-			drawn[strings.SplitN(shows, ":", 2)[0]]++
+	for i := range displaytest.Spread(9*11, 33) {
+		rows, columns := 5+7*(i/11), 20+21*(i%11)
+		s := screens[(rows+columns)%len(screens)]
+		c := utf8Cells(columns, rows)
+		if (rows+columns)%4 == 0 {
+			c.NoHalfBlock, c.ASCII = "the locale C is not UTF-8", true
 		}
+		out, shows := c.FullScreen(s)
+		if c.ASCII && strings.ContainsFunc(out, func(r rune) bool { return r > 0x7f }) {
+			t.Fatalf("%dx%d: not ASCII, as this locale needs: %q", columns, rows, out)
+		}
+		checkTerminal(t, s, out, shows, columns, rows)
+		drawn[strings.SplitN(shows, ":", 2)[0]]++
 	}
 	if len(drawn) < 4 {
 		t.Errorf("drawn: %v; want each of three codes and text, or the test has tried nothing", drawn)

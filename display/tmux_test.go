@@ -3,7 +3,6 @@ package display_test
 import (
 	"bytes"
 	"fmt"
-	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,7 +99,7 @@ func TestTmuxAndZbarimg(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := png.Encode(file, picture.Image(colours, 8)); err != nil {
+			if err := displaytest.PNG().Encode(file, picture.Image(colours, 8)); err != nil {
 				t.Fatal(err)
 			}
 			if err := file.Close(); err != nil {
