@@ -12,6 +12,7 @@ import (
 	"lwa-agent/display"
 	"lwa-agent/display/displaytest"
 	"lwa-agent/display/panel"
+	"lwa-agent/lwa/lwatest/harness"
 )
 
 // drawCommand as the first argument makes the test draw on the panel whose driver
@@ -72,12 +73,15 @@ func TestDriversDrawOnSimulatedPanels(t *testing.T) {
 		}, func(w *wires) (string, error) { return readCode(displaytest.PaperPhoto(w.paper.Glass())) }},
 	} {
 		t.Run(c.driver, func(t *testing.T) {
+			t.Parallel() // drivers wait for panels
 			d := &device{memory: t.TempDir()}
 			w, err := newWires(d.memory, displaytest.SSD1680Z, 640, 480, 16)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := d.launchWired(t.Context(), exec.CommandContext(t.Context(), os.Args[0], append([]string{drawCommand, c.driver}, c.args(w)...)...), w)
+			draws := exec.CommandContext(t.Context(), os.Args[0], append([]string{drawCommand, c.driver}, c.args(w)...)...)
+			draws.Env = append(os.Environ(), harness.NoRaceSleep)
+			p, err := d.launchWired(t.Context(), draws, w)
 			if err != nil && strings.Contains(err.Error(), "Linux 5.19") && os.Getenv("CI") != "true" {
 				t.Skipf("this kernel lets nobody answer for it: %v", err)
 			}
