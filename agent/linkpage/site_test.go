@@ -289,6 +289,7 @@ func TestTriesOfAllAreLimitedToo(t *testing.T) {
 }
 
 func TestMethodsAndSizesAreBounded(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{})
 	page := address(h.offered())
 	for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch} {
