@@ -37,6 +37,7 @@ func snippet(t *testing.T, language string) string {
 // TestProgramsOfTheREADMEWork: who copies one gets the profile with it; and with a
 // token that the API refuses, a new one, once.
 func TestProgramsOfTheREADMEWork(t *testing.T) {
+	t.Parallel()
 	for _, program := range []struct {
 		language, file string
 		run            []string

@@ -63,6 +63,7 @@ func scriptedMain() {
 //	await TEXT [FILE]   waits until the agent's status, or FILE, holds TEXT
 //	exits N COMMAND     runs COMMAND, which must end with the status N
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
