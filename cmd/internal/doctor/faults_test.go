@@ -130,6 +130,7 @@ func TestEachFaultThatIsMadeIsNamed(t *testing.T) {
 	if os.Geteuid() != 0 {
 		missing(t, "whose a port is only root may see")
 	}
+	t.Parallel()
 	for _, i := range ills() {
 		t.Run(i.name, func(t *testing.T) {
 			t.Parallel()
