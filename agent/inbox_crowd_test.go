@@ -55,8 +55,7 @@ func TestJunkDoesNotHideACode(t *testing.T) { // not with others, whose memory w
 
 // Links, FIFOs and devices are swapped in for the file while it is read: what
 // is offered is only ever the file's text, and no look is ever held up.
-func TestNothingSwappedInIsOpened(t *testing.T) {
-	t.Parallel()
+func TestNothingSwappedInIsOpened(t *testing.T) { // not with others, which take their time from the looks
 	looks := 2000
 	if deep {
 		looks = 100_000

@@ -19,6 +19,7 @@ func FuzzMachine(f *testing.F) {
 
 // TestInvariantsHoldInRandomStories is FuzzMachine for everyday.
 func TestInvariantsHoldInRandomStories(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(7, 7))
 	for i := range 100 {
 		story := make([]byte, 150)

@@ -35,6 +35,7 @@ func (w *world) tries(during time.Duration, news func()) (at []time.Duration) {
 }
 
 func TestNewsOfTheNetworkOrTheClockEndsAWaitWithinTenSeconds(t *testing.T) {
+	t.Parallel()
 	for name, news := range map[string]event{
 		"network": networkChanged{}, "clock": clockSet{}, "a clock that is right now": ticked{synchronized: true},
 	} {

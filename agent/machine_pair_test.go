@@ -162,6 +162,7 @@ func TestPairThatIsOutOfDateIsNotShownAgain(t *testing.T) {
 }
 
 func TestForgottenDeviceAsksForTenMinutesInEachHour(t *testing.T) {
+	t.Parallel()
 	w := pairWorld(t)
 	made, polls := 0, 0
 	start := w.now
@@ -217,6 +218,7 @@ func TestRelinkByCodeKeepsTheOldLinkUntilTheProof(t *testing.T) {
 }
 
 func TestPairsThatCannotBeKeptAreNotAskedForAllDay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, testSettings(MethodCBL), record{}, bootUp)
 	w.full = true
 	for end := w.now + 24*hour; w.now < end; w.pass(time.Second) {

@@ -9,6 +9,7 @@ import (
 )
 
 func TestTokenIsRenewedBetweenHalfAndThreeQuartersOfItsLife(t *testing.T) {
+	t.Parallel()
 	w := linkedWorld(t)
 	start := w.now
 	for i := range 200 {
@@ -65,6 +66,7 @@ func TestRotatedTokenSurvivesAFullDisk(t *testing.T) {
 }
 
 func TestOutageNeverEndsALink(t *testing.T) {
+	t.Parallel()
 	failures := []*lwa.Error{
 		errDown, errUnsent, errConfig,
 		{Kind: lwa.Passing, Code: "not_oauth"},

@@ -91,8 +91,10 @@ func testPair(name string) lwa.Pair {
 }
 
 // do gives an event and everything that follows from saves.
+//
+// It says only before a failure that it is a helper: that takes as long as the
+// machine's step, of which stories have a hundred thousand.
 func (w *world) do(ev event) {
-	w.t.Helper()
 	if ev, is := ev.(answered); is && ev.call == w.open {
 		w.open = 0
 	}
@@ -113,6 +115,7 @@ func (w *world) do(ev event) {
 			w.open = 0
 		case save:
 			if i != len(es)-1 {
+				w.t.Helper()
 				w.t.Fatalf("effects %v follow a save: they would be carried out before its outcome is known", es[i+1:])
 			}
 			out := saved{}
@@ -127,6 +130,7 @@ func (w *world) do(ev event) {
 				continue // an event of a story that waits for nothing
 			}
 			if old, twice := w.replies[e.question]; twice {
+				w.t.Helper()
 				w.t.Fatalf("question %d was answered twice: %v and %v", e.question, old, e)
 			}
 			w.replies[e.question] = e
@@ -135,8 +139,8 @@ func (w *world) do(ev event) {
 }
 
 func (w *world) called(id uint64) {
-	w.t.Helper()
 	if w.open != 0 {
+		w.t.Helper()
 		w.t.Fatalf("call %d began while call %d is in flight: two refreshes at once lose a rotated token", id, w.open)
 	}
 	w.open = id
@@ -144,12 +148,12 @@ func (w *world) called(id uint64) {
 
 // pass lets time pass, waking the machine whenever it wants to be woken.
 func (w *world) pass(d time.Duration) {
-	w.t.Helper()
 	spins := 0
 	for end := w.now + d; w.now < end; {
 		if w.m.deadline() > w.now {
 			spins = 0
 		} else if spins++; spins > 20 {
+			w.t.Helper()
 			w.t.Fatalf("the machine wants to be woken at once, again and again: the agent would use up a core (call %+v, code held %v, offering %v)", w.m.inCall, w.m.code.isHeld(), w.m.offering())
 		}
 		w.now = min(max(w.m.deadline(), w.now+1), end)
@@ -184,15 +188,15 @@ func wantCall[E effect](w *world, why string) E {
 }
 
 func (w *world) wantNoCall(why string) {
-	w.t.Helper()
 	if w.m.inCall.id != 0 {
+		w.t.Helper()
 		w.t.Fatalf("%s: want no call in flight, got %+v", why, w.m.inCall)
 	}
 }
 
 func (w *world) wantState(want, why string) {
-	w.t.Helper()
 	if got := w.m.status(); got.State != want {
+		w.t.Helper()
 		w.t.Fatalf("%s: state is %q (%s), want %q", why, got.State, got.Reason, want)
 	}
 }

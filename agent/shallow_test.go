@@ -2,12 +2,25 @@
 
 package agent
 
-import "testing"
+import (
+	"flag"
+	"os"
+	"testing"
+)
 
 const (
 	deep         = false
 	defaultKills = 30
 )
+
+// TestMain has four of the parallel tests at once: many wait more than they work.
+// -parallel still wins.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // builtBinary: this test binary does as the agent's process, and needs no build.
 func builtBinary(*testing.T) string { return "" }
