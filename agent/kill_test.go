@@ -195,7 +195,8 @@ func TestKilledWhenever(t *testing.T) {
 		runProcess(t, told)
 		return
 	}
-	t.Parallel()
+	// Not with others: on a busy machine each kill within the first milliseconds
+	// comes before anything was saved.
 	for _, c := range []struct {
 		name, some string // the outcome that some of them must have
 		scene      func(t *testing.T, seed uint64) string
@@ -206,7 +207,6 @@ func TestKilledWhenever(t *testing.T) {
 		{"SIGTERM within a rotation", "2 of 2 saved", terminatedWhileRotating},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
 			outcomes := map[string]int{}
 			for seed := range max(1, *kills/4) {
 				outcomes[c.scene(t, uint64(seed))]++

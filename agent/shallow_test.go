@@ -13,10 +13,10 @@ const (
 	defaultKills = 30
 )
 
-// TestMain has four of the parallel tests at once: many wait more than they work.
+// TestMain has three of the parallel tests at once: many wait more than they work.
 // -parallel still wins.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "3"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
