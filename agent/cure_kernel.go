@@ -17,7 +17,7 @@ func cureOfKernel(err error, dir string) string {
 	case errors.Is(err, unix.ENFILE):
 		return "this whole device has too many files open: end the program that has them, or raise the limit: sysctl fs.file-max"
 	case errors.Is(err, unix.EPERM):
-		return "as root: chattr -i -a whatever has an i or a in lsattr -a " + shellWord(dir) + "; if nothing has: chown " + shellWord(ownUser()) + " " + shellWord(dir)
+		return "as root: chattr -i -a whatever has an i or a in lsattr -a " + shellWord(dir) + "; if nothing has, it is another user's: use a directory of the agent's own"
 	}
 	return ""
 }

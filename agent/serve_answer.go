@@ -70,6 +70,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	var body []byte
 	var err error
 	if r.ContentLength <= maxBody { // else nothing is read: a client that asks first (Expect) need not send it
+		r.Header.Del("Expect") // it is told to send
 		body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	}
 	if err != nil || max(r.ContentLength, int64(len(body))) > maxBody {

@@ -47,7 +47,7 @@ func TestNothingGrowsWithTime(t *testing.T) {
 	if grown := old.memory[3] - old.memory[1]; grown > 2048 {
 		t.Errorf("its memory grows by %d KiB in half of the time", grown)
 	}
-	if old.threads[3] > old.threads[1]+2 || old.threads[3] > 32 {
+	if old.threads[3] > old.threads[1]+soakSpare || old.threads[3] > 32 { // a busy machine wants a few more
 		t.Errorf("it has %d threads, and had %d; the unit allows 64 (TasksMax=)", old.threads[3], old.threads[1])
 	}
 	if old.without*100 > old.requests {

@@ -78,8 +78,13 @@ func leaveNote(path string, refused bool) {
 		_ = os.Remove(path)
 		return
 	}
-	if os.MkdirAll(filepath.Dir(path), 0o755) == nil { // made by the unit already; a umask would keep the agent out
-		_ = os.WriteFile(path, nil, 0o644)
+	dir := filepath.Dir(path)
+	_ = os.MkdirAll(dir, 0o755)
+	_ = os.Chmod(dir, 0o755) // whatever the umask
+
+	// A note that is there does, and a link is not followed.
+	if note, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644); err == nil {
+		_ = note.Close()
 	}
 }
 

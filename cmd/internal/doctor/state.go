@@ -86,9 +86,10 @@ func writesOf(s *agent.Status) string {
 func (f *facts) stateWarnings() (all []Finding) {
 	if f.status != nil {
 		for _, w := range f.status.Warnings {
-			if w.Code != agent.CardRefused().Code { // of that checkConfig tells
-				all = append(all, warn(w.Hint, "%s", w.Message))
+			if w == agent.CardRefused() && len(f.refusedOnBootPartition()) > 0 {
+				continue // checkConfig tells of it
 			}
+			all = append(all, warn(w.Hint, "%s", w.Message))
 		}
 	}
 	return all
